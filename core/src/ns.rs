@@ -1,0 +1,34 @@
+//! Every namespace that the server knows, under the name that its specification gives it.
+
+pub const STREAM: &str = "http://etherx.jabber.org/streams";
+pub const CLIENT: &str = "jabber:client";
+pub const SERVER: &str = "jabber:server";
+pub const COMPONENT: &str = "jabber:component:accept";
+pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
+pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
+pub const SM: &str = "urn:xmpp:sm:3";
+pub const ROSTER: &str = "jabber:iq:roster";
+pub const ROSTER_VERSIONING: &str = "urn:xmpp:features:rosterver";
+pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
+pub const REGISTER: &str = "jabber:iq:register";
+pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
+pub const VERSION: &str = "jabber:iq:version";
+pub const LAST: &str = "jabber:iq:last";
+pub const PING: &str = "urn:xmpp:ping";
+pub const TIME: &str = "urn:xmpp:time";
+pub const DELAY: &str = "urn:xmpp:delay";
+pub const STANZA_ID: &str = "urn:xmpp:sid:0";
+pub const HINTS: &str = "urn:xmpp:hints";
+pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+pub const DATA_FORMS: &str = "jabber:x:data";
+pub const LIMITS: &str = "urn:xmpp:stream-limits:0";
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
