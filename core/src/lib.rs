@@ -1,6 +1,9 @@
 //! The Hearth XMPP server. The modules stand in the order in which a stanza meets them: a stanza
 //! moves down this list and never calls back up (see ARCHITECTURE.md).
 
+pub mod shutdown;
+pub mod telemetry;
+
 // words: pure values, no IO, no async
 pub mod host;
 pub mod jid;
