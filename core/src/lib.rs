@@ -9,3 +9,6 @@ pub mod host;
 pub mod jid;
 pub mod ns;
 pub mod stanza;
+
+// 3 streams: a sans-IO state machine and the framings that carry it
+pub mod auth;
