@@ -1,6 +1,7 @@
 //! The Hearth XMPP server. The modules stand in the order in which a stanza meets them: a stanza
 //! moves down this list and never calls back up (see ARCHITECTURE.md).
 
+pub mod cli;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -12,3 +13,6 @@ pub mod stanza;
 
 // 3 streams: a sans-IO state machine and the framings that carry it
 pub mod auth;
+
+// 9 edges
+pub mod http;

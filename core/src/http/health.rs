@@ -1,0 +1,82 @@
+//! `/healthz` (the process lives) and `/readyz` (this node serves its domain), for load balancers.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hyper::StatusCode;
+use warp::{Filter, Reply};
+
+use super::{Response, Routes};
+
+/// Whether this node serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Starting,
+    Serving,
+    /// The console is up, nothing else is; the text says why and what helps.
+    Standby(String),
+    Stopping,
+}
+
+impl Readiness {
+    /// One word for machines.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Readiness::Starting => "starting",
+            Readiness::Serving => "serving",
+            Readiness::Standby(_) => "standby",
+            Readiness::Stopping => "stopping",
+        }
+    }
+
+    /// What keeps the node from serving, for people.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Readiness::Standby(reason) => Some(reason),
+            Readiness::Starting | Readiness::Serving | Readiness::Stopping => None,
+        }
+    }
+}
+
+/// The state that the server sets and everybody may ask for.
+#[derive(Debug)]
+pub struct Health(ArcSwap<Readiness>);
+
+impl Health {
+    pub fn starting() -> Arc<Health> {
+        Arc::new(Health(ArcSwap::from_pointee(Readiness::Starting)))
+    }
+
+    pub fn set(&self, readiness: Readiness) {
+        let old = self.0.swap(Arc::new(readiness.clone()));
+        if *old != readiness {
+            let reason = readiness.reason().unwrap_or_default();
+            tracing::info!(state = readiness.state(), reason, "the server's state has changed");
+        }
+    }
+
+    pub fn get(&self) -> Arc<Readiness> {
+        self.0.load_full()
+    }
+}
+
+/// The paths that are served to everybody, on every console port.
+pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Mounts both paths.
+pub fn mount(routes: &Routes, health: Arc<Health>) {
+    let asked = || warp::get().or(warp::head()).unify().and(warp::path::param::<String>());
+    let end = warp::path::end();
+    routes.mount(PATHS[0], 0, asked().and(end).map(|_| "ok\n").boxed());
+    routes.mount(PATHS[1], 0, asked().and(end).map(move |_| ready(&health.get())).boxed());
+}
+
+fn ready(readiness: &Readiness) -> Response {
+    let status = match readiness {
+        Readiness::Serving => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let reason = readiness.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let text = format!("{}{reason}\n", readiness.state());
+    warp::reply::with_status(text, status).into_response()
+}

@@ -1,0 +1,122 @@
+//! One accept loop per HTTP port.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+use super::routes::{plain, redirect};
+use super::{Limits, Peer, Response, Routes, connection, health};
+use crate::shutdown::Tracker;
+use crate::telemetry::Backoff;
+
+/// What an unencrypted port does for clients that are not on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// Serves them like everybody (7070: behind a proxy that ends TLS).
+    Serve,
+    /// Serves health checks only, and sends the rest to this encrypted port (9090).
+    Redirect(u16),
+    /// Serves health checks only: the encrypted port is switched off.
+    Refuse,
+}
+
+/// What stands behind a port.
+#[derive(Clone)]
+pub enum Door {
+    Plain(Plain),
+    Tls(TlsAcceptor),
+}
+
+/// The TLS side of HTTP/1.1, with the server's certificates. `resolver` may
+/// change its certificates while the server runs.
+pub fn tls_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Door, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Door::Tls(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// One HTTP port: what is mounted, and how it is opened.
+#[derive(Clone)]
+pub struct Server {
+    pub routes: Arc<Routes>,
+    pub door: Door,
+    pub limits: Limits,
+    pub tracker: Tracker,
+}
+
+impl Server {
+    /// Accepts until the soft stop. Connections above the limit wait in the kernel's queue.
+    pub async fn serve(self, listener: TcpListener) {
+        let permits = Arc::new(Semaphore::new(self.limits.connections));
+        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
+        let soft = self.tracker.soft().clone();
+        loop {
+            let accepted = tokio::select! {
+                () = soft.cancelled() => return,
+                accepted = accept(&listener, &permits) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, permit)) => {
+                    backoff.reset();
+                    let server = self.clone();
+                    self.tracker.spawn("http connection", async move {
+                        connection::run(server, stream, peer).await;
+                        drop(permit);
+                    });
+                }
+                // Out of descriptors, most likely: the others go on, and one may end meanwhile.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an HTTP connection");
+                    tokio::time::sleep(backoff.next_delay(u64::MAX)).await;
+                }
+            }
+        }
+    }
+
+    /// Answers one request of a connection.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
+        match self.turn_away(&request, peer) {
+            Some(response) => response,
+            None => self.routes.answer(request, peer).await,
+        }
+    }
+
+    /// The answer to a client from elsewhere that should come encrypted.
+    fn turn_away(&self, request: &Request<Incoming>, peer: Peer) -> Option<Response> {
+        let Door::Plain(plain_door) = self.door else { return None };
+        if peer.is_local() || health::PATHS.contains(&request.uri().path()) {
+            return None;
+        }
+        let refused = || plain(StatusCode::FORBIDDEN, "Only served on the machine itself.\n");
+        match plain_door {
+            Plain::Serve => None,
+            Plain::Refuse => Some(refused()),
+            Plain::Redirect(port) => Some(
+                redirect(request.uri(), request.headers().get(HOST), port).unwrap_or_else(refused),
+            ),
+        }
+    }
+}
+
+type Accepted = (tokio::net::TcpStream, Peer, OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, Peer { address, secure: false }, permit))
+}

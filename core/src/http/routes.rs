@@ -1,0 +1,128 @@
+//! What is served under which path. Route first: a handler is found by the path alone, and decides
+//! itself who may use it. What is not mounted is 404.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::service::Service;
+use hyper::{StatusCode, Uri};
+use hyper_util::service::TowerToHyperService;
+use parking_lot::RwLock;
+use warp::Reply;
+use warp::filters::BoxedFilter;
+
+use super::{Peer, Request, Response, path};
+
+type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+
+#[derive(Clone)]
+struct Mount {
+    body_limit: usize,
+    handler: Handler,
+}
+
+/// The mounts of one listener or of several.
+#[derive(Default)]
+pub struct Routes(RwLock<BTreeMap<String, Mount>>);
+
+impl Routes {
+    pub fn new() -> Arc<Routes> {
+        Arc::default()
+    }
+
+    /// Serves everything at and below `prefix` (`/healthz`, `/api/v1`) by this filter, in place of
+    /// an earlier one. A body of more than `body_limit` bytes is refused. The longest prefix wins.
+    pub fn mount<R>(&self, prefix: &str, body_limit: usize, filter: BoxedFilter<(R,)>)
+    where
+        R: Reply + 'static,
+    {
+        let service = TowerToHyperService::new(warp::service(filter));
+        let handler: Handler = Arc::new(move |request| {
+            service
+                .call(request)
+                .map(|answer| answer.unwrap_or_else(|never| match never {}))
+                .boxed()
+        });
+        self.0.write().insert(prefix.to_owned(), Mount { body_limit, handler });
+    }
+
+    /// Takes a mount away; requests in flight are answered.
+    pub fn unmount(&self, prefix: &str) {
+        self.0.write().remove(prefix);
+    }
+
+    /// Whether some mount answers for this path.
+    pub fn is_mounted(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
+    fn find(&self, path: &str) -> Option<Mount> {
+        let mounts = self.0.read();
+        let mut prefix = path;
+        loop {
+            if let Some(mount) = mounts.get(prefix) {
+                return Some(mount.clone());
+            }
+            prefix = &prefix[..prefix.rfind('/')?];
+        }
+    }
+
+    /// Answers one request, with the headers that every answer carries.
+    pub(super) async fn answer(&self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
+        let mut response = self.dispatch(request, peer).await;
+        harden(&mut response);
+        response
+    }
+
+    async fn dispatch(&self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
+        if !path::is_canonical(request.uri().path()) {
+            return plain(StatusCode::BAD_REQUEST, "This spelling of a path is not served.\n");
+        }
+        let Some(mount) = self.find(request.uri().path()) else {
+            return plain(StatusCode::NOT_FOUND, "Nothing is served here.\n");
+        };
+        let mut request = request.map(|body| http_body_util::Limited::new(body, mount.body_limit));
+        request.extensions_mut().insert(peer);
+        (mount.handler)(request).await
+    }
+}
+
+/// An answer of plain text.
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response {
+    warp::reply::with_status(text, status).into_response()
+}
+
+/// Sends the client to the same path on the encrypted port. `None`: the request names no host.
+pub(super) fn redirect(uri: &Uri, host: Option<&HeaderValue>, port: u16) -> Option<Response> {
+    let authority: hyper::http::uri::Authority = host?.to_str().ok()?.parse().ok()?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let target = format!("https://{}:{port}{path}", authority.host());
+    let location = HeaderValue::try_from(target).ok()?;
+    let mut response = plain(StatusCode::PERMANENT_REDIRECT, "Only served encrypted.\n");
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+/// Headers that forbid everything; an answer that needs more says so by its own.
+fn harden(response: &mut Response) {
+    const DEFAULTS: [(HeaderName, HeaderValue); 6] = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ];
+    for (name, value) in DEFAULTS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+}
