@@ -11,6 +11,9 @@ pub mod jid;
 pub mod ns;
 pub mod stanza;
 
+// 1 accept, 2 TLS: bytes only
+pub mod net;
+
 // 3 streams: a sans-IO state machine and the framings that carry it
 pub mod auth;
 

@@ -1,0 +1,137 @@
+//! The certificate folder, and what serves from it while its files are replaced.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::identity::Identity;
+use super::{CertificateError, Service, Tls, TlsError, self_signed};
+
+/// PEM: the server's certificate, then its intermediates (certbot's name).
+pub const CHAIN_FILE: &str = "fullchain.pem";
+/// PEM: the private key, without a passphrase (certbot's name).
+pub const KEY_FILE: &str = "privkey.pem";
+
+/// The certificate of one domain, read from a folder and replaced while the server runs.
+pub struct Certificates {
+    chain: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<Identity>,
+    /// What the files looked like when they were last read, with success or not.
+    tried: Mutex<Stamp>,
+}
+
+impl Certificates {
+    /// Reads [`CHAIN_FILE`] and [`KEY_FILE`] in `folder`. If neither exists, a self-signed certificate
+    /// for `domain` is written first.
+    pub fn open(
+        folder: &Path,
+        domain: &str,
+        now: SystemTime,
+    ) -> Result<Arc<Certificates>, CertificateError> {
+        let (chain, key) = (folder.join(CHAIN_FILE), folder.join(KEY_FILE));
+        match (exists(&chain)?, exists(&key)?) {
+            (true, true) => {}
+            (false, false) => self_signed::create(&chain, &key, domain, now)?,
+            (true, false) => return Err(CertificateError::Half { missing: key, present: chain }),
+            (false, true) => return Err(CertificateError::Half { missing: chain, present: key }),
+        }
+        let stamp = Stamp::of(&chain, &key);
+        let identity = Identity::load(&chain, &key)?;
+        identity.warn_of_expiry(&chain, now);
+        let (current, tried) = (ArcSwap::from_pointee(identity), Mutex::new(stamp));
+        Ok(Arc::new(Certificates { chain, key, current, tried }))
+    }
+
+    /// Reads the files again. New handshakes get the new certificate, connections stay as they are; on
+    /// an error the old certificate is served on.
+    pub fn reload(&self, now: SystemTime) -> Result<(), CertificateError> {
+        let mut tried = self.tried.lock();
+        *tried = Stamp::of(&self.chain, &self.key);
+        let identity = Identity::load(&self.chain, &self.key)?;
+        identity.warn_of_expiry(&self.chain, now);
+        self.current.store(Arc::new(identity));
+        tracing::info!(chain = %self.chain.display(), "certificate reloaded");
+        Ok(())
+    }
+
+    /// [`Certificates::reload`] if a file was replaced or edited since the last attempt. Returns
+    /// whether a new certificate is served now.
+    pub fn reload_if_changed(&self, now: SystemTime) -> Result<bool, CertificateError> {
+        if *self.tried.lock() == Stamp::of(&self.chain, &self.key) {
+            return Ok(false);
+        }
+        self.reload(now).map(|()| true)
+    }
+
+    /// Looks at the files once per `period` until `stop`, and reloads them when they change.
+    pub async fn watch(
+        self: Arc<Self>,
+        period: Duration,
+        now: fn() -> SystemTime,
+        stop: CancellationToken,
+    ) {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let certificates = self.clone();
+            let look = move || certificates.reload_if_changed(now());
+            match tokio::task::spawn_blocking(look).await {
+                Ok(Err(error)) => tracing::warn!(%error, "still serving the old certificate"),
+                Err(error) => tracing::error!(%error, "reading the certificate failed"),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// When the served certificate ends.
+    pub fn not_after(&self) -> SystemTime {
+        self.current.load().not_after
+    }
+
+    /// What a listener needs to serve this certificate, now and after reloads.
+    pub fn acceptor(self: &Arc<Self>, service: Service) -> TlsAcceptor {
+        TlsAcceptor { certificates: self.clone(), service }
+    }
+}
+
+/// Starts TLS on accepted connections, always with the certificate of the moment.
+#[derive(Clone)]
+pub struct TlsAcceptor {
+    certificates: Arc<Certificates>,
+    service: Service,
+}
+
+impl TlsAcceptor {
+    /// The configuration of the moment, for libraries that bring their own TLS stream (HTTP).
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.certificates.current.load().config(self.service).clone()
+    }
+
+    pub(in crate::net) fn start(&self) -> Result<Box<Tls>, TlsError> {
+        Tls::new(&self.certificates.current.load(), self.service)
+    }
+}
+
+/// Time of change and length of chain and key: enough to notice a replacement.
+#[derive(PartialEq, Eq)]
+struct Stamp([Option<(SystemTime, u64)>; 2]);
+
+impl Stamp {
+    fn of(chain: &Path, key: &Path) -> Stamp {
+        Stamp([chain, key].map(|path| {
+            let metadata = path.metadata().ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        }))
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, CertificateError> {
+    path.try_exists().map_err(|source| CertificateError::Unreadable { path: path.into(), source })
+}
