@@ -2,6 +2,8 @@
 //! moves down this list and never calls back up (see ARCHITECTURE.md).
 
 pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -19,3 +21,4 @@ pub mod auth;
 
 // 9 edges
 pub mod http;
+pub mod storage;

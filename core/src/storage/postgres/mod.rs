@@ -1,0 +1,101 @@
+//! The external database: pooled connections, each transaction its own.
+
+mod encode;
+mod error;
+mod session;
+mod tls;
+mod url;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use futures_util::FutureExt;
+
+use super::{BoxFuture, StorageError, Tx};
+pub(super) use session::Session;
+pub use url::{PostgresUrl, Verify};
+
+/// Connections of one node; all queries beyond them wait for one that gets free.
+const POOL: usize = 8;
+
+/// How long to wait for a free connection before calling the database unreachable.
+const WAIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Postgres {
+    pool: Pool,
+    /// One connection that only the serving lease uses, so that load cannot starve it.
+    reserved: Pool,
+    place: String,
+}
+
+impl Postgres {
+    /// Makes the pools; connects once, so that a wrong address or password is told at the start.
+    pub(super) async fn open(url: &PostgresUrl) -> Result<Postgres, StorageError> {
+        let postgres = Postgres {
+            pool: pool(url, POOL)?,
+            reserved: pool(url, 1)?,
+            place: url.place().to_owned(),
+        };
+        drop(postgres.connection(&postgres.pool).await?);
+        Ok(postgres)
+    }
+
+    async fn connection(&self, pool: &Pool) -> Result<Object, StorageError> {
+        pool.get().await.map_err(|failure| match failure {
+            PoolError::Backend(failure) => error::place(&failure, &self.place),
+            other => {
+                StorageError::Unreachable { place: self.place.clone(), why: other.to_string() }
+            }
+        })
+    }
+
+    pub(super) async fn write<T, E, F>(&self, body: F, reserved: bool) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
+        E: From<StorageError>,
+    {
+        let pool = if reserved { &self.reserved } else { &self.pool };
+        let mut connection = self.connection(pool).await?;
+        let transaction =
+            connection.transaction().await.map_err(|e| error::place(&e, &self.place))?;
+        let mut tx = Tx::postgres(Session::Transaction(transaction, &self.place), true);
+        let outcome = AssertUnwindSafe(body(&mut tx)).catch_unwind().await;
+        // A transaction that is dropped is rolled back.
+        let value = outcome.map_err(|_| StorageError::Panicked)??;
+        match tx.into_postgres() {
+            Some(session) => session.commit().await?,
+            None => return Err(StorageError::Closed.into()),
+        }
+        Ok(value)
+    }
+
+    pub(super) async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
+        E: From<StorageError>,
+    {
+        let connection = self.connection(&self.pool).await?;
+        let mut tx = Tx::postgres(Session::Plain(&connection, &self.place), false);
+        let outcome = AssertUnwindSafe(body(&mut tx)).catch_unwind().await;
+        outcome.map_err(|_| StorageError::Panicked)?
+    }
+
+    pub(super) fn close(&self) {
+        self.pool.close();
+        self.reserved.close();
+    }
+}
+
+fn pool(url: &PostgresUrl, size: usize) -> Result<Pool, StorageError> {
+    // `Fast` asks only whether the connection is closed: no round trip per use.
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(url.config().clone(), tls::connector(url)?, config);
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(deadpool_postgres::Runtime::Tokio1)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(WAIT))
+        .build()
+        .map_err(|e| StorageError::Url(e.to_string()))
+}

@@ -1,0 +1,126 @@
+//! The embedded database: one writer thread that commits in groups, a few reader threads.
+
+mod job;
+mod statement;
+mod threads;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{BoxFuture, StorageError, Tx};
+use job::Transaction;
+pub(super) use statement::{error, execute, query, script};
+use threads::{Readers, Writer};
+
+/// How much a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// The death of the process (`synchronous=NORMAL`).
+    #[default]
+    Normal,
+    /// Power loss too (`synchronous=FULL`).
+    Full,
+}
+
+impl Synchronous {
+    fn pragma(self) -> &'static str {
+        match self {
+            Synchronous::Normal => "NORMAL",
+            Synchronous::Full => "FULL",
+        }
+    }
+}
+
+/// How many threads read beside the writer.
+const READERS: usize = 3;
+
+/// How long a statement waits for another process (a backup, the command line) to let go.
+const BUSY: Duration = Duration::from_secs(5);
+
+pub(super) struct Sqlite {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens or creates the file at `path` and starts the threads.
+    pub(super) fn open(path: &Path, synchronous: Synchronous) -> Result<Sqlite, StorageError> {
+        let writer = connect(path, synchronous)?;
+        check(&writer, path)?;
+        let readers: Result<Vec<_>, _> = (0..READERS)
+            .map(|_| {
+                let reader = connect(path, synchronous)?;
+                pragma(&reader, path, "query_only", "ON")?;
+                Ok(reader)
+            })
+            .collect();
+        Ok(Sqlite {
+            path: path.to_owned(),
+            writer: Writer::start(writer),
+            readers: Readers::start(readers?),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `body` in the writer's next group and answers after its commit.
+    pub(super) async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (transaction, answer) = Transaction::new(body, true);
+        self.writer.submit(Box::new(transaction)).await?;
+        answer.await.map_err(|_| StorageError::Closed)?
+    }
+
+    /// Runs `body` on a reader thread, in one snapshot.
+    pub(super) async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (transaction, answer) = Transaction::new(body, false);
+        self.readers.submit(Box::new(transaction)).await?;
+        answer.await.map_err(|_| StorageError::Closed)?
+    }
+}
+
+/// A connection set up as all of ours are.
+pub(super) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StorageError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| error(e, path))?;
+    connection.busy_timeout(BUSY).map_err(|e| error(e, path))?;
+    connection.set_prepared_statement_cache_capacity(256);
+    pragma(&connection, path, "journal_mode", "WAL")?;
+    pragma(&connection, path, "synchronous", synchronous.pragma())?;
+    pragma(&connection, path, "foreign_keys", "ON")?;
+    pragma(&connection, path, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn pragma(connection: &Connection, path: &Path, name: &str, to: &str) -> Result<(), StorageError> {
+    connection.pragma_update(None, name, to).map_err(|e| error(e, path))
+}
+
+/// Looks at the file's structure as far as a start can afford: the schema and the free list.
+fn check(connection: &Connection, path: &Path) -> Result<(), StorageError> {
+    let corrupt = |why| StorageError::Corrupt { place: path.display().to_string(), why };
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|e| error(e, path))?;
+    let pages: i64 = connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .map_err(|e| error(e, path))?;
+    // Each table has a page of its own beside the first.
+    if tables > 0 && pages < 2 { Err(corrupt("the file is cut short".to_owned())) } else { Ok(()) }
+}
