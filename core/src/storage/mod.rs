@@ -8,8 +8,10 @@
 //! db.write(|tx| Box::pin(async move { store::add(tx, host, &name, now).await })).await?;
 //! ```
 
+mod commit;
 mod dialect;
 mod error;
+pub mod migrate;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
@@ -24,8 +26,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::clock::StanzaId;
+
+pub use commit::{Append, Commit, Done};
 pub use dialect::Dialect;
 pub use error::StorageError;
+pub use migrate::{Migration, migrate};
 pub use postgres::{PostgresUrl, Verify};
 pub use sqlite::Synchronous;
 pub use tx::Tx;
@@ -37,21 +43,34 @@ pub type BoxFuture<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
 
 /// Handle on the database. Clones share it.
 #[derive(Clone)]
-pub struct Db(Arc<Backend>);
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    backend: Arc<Backend>,
+    appends: Arc<commit::Queue>,
+}
 
 enum Backend {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The committing task outlives the last handle until the queue is empty.
+        self.appends.close();
+    }
+}
+
 impl Db {
-    /// Opens the database, creating a SQLite file that is not there.
+    /// Opens the database, creating a SQLite file that is not there. For its schema see
+    /// [`migrate()`]; for appends to be committed a task must run [`Db::run_appends`].
     pub async fn open(url: &DatabaseUrl, synchronous: Synchronous) -> Result<Db, StorageError> {
         let backend = match url {
             DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, synchronous)?),
             DatabaseUrl::Postgres(url) => Backend::Postgres(postgres::Postgres::open(url).await?),
         };
-        Ok(Db(Arc::new(backend)))
+        Ok(Db(Arc::new(Inner { backend: Arc::new(backend), appends: Arc::default() })))
     }
 
     /// Runs `body` in a transaction and commits it when it returns `Ok`; on `Err` or a panic
@@ -65,7 +84,7 @@ impl Db {
             + 'static,
         T: Send + 'static,
     {
-        self.try_write(body).await
+        self.0.backend.write(body).await
     }
 
     /// As [`Db::write`] with the feature's own error, which rolls back too.
@@ -75,10 +94,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        match &*self.0 {
-            Backend::Sqlite(sqlite) => sqlite.write(body).await,
-            Backend::Postgres(postgres) => postgres.write(body, false).await,
-        }
+        self.0.backend.write(body).await
     }
 
     /// Runs `body`, which only reads. On SQLite it sees one snapshot, on PostgreSQL each of its
@@ -90,22 +106,52 @@ impl Db {
             + 'static,
         T: Send + 'static,
     {
-        match &*self.0 {
+        match &*self.0.backend {
             Backend::Sqlite(sqlite) => sqlite.read(body).await,
             Backend::Postgres(postgres) => postgres.read(body).await,
         }
     }
 
-    /// Closes the connections to an external database; a SQLite file closes with the last handle.
-    pub fn close(&self) {
-        if let Backend::Postgres(postgres) = &*self.0 {
+    /// Queues a statement for the next commit of the hot path. Never waits and never refuses:
+    /// the caller asks [`Db::append_would_block`] before it reads more from its sender.
+    pub fn append(&self, append: Append) {
+        self.0.appends.push(append);
+    }
+
+    /// Whether so much waits for a commit that senders must be read no further.
+    pub fn append_would_block(&self) -> bool {
+        self.0.appends.is_full()
+    }
+
+    /// Waits until there is room for appends again.
+    pub async fn append_ready(&self) {
+        self.0.appends.ready().await;
+    }
+
+    /// The oldest id whose append is not committed yet: archive pages end below it, so that a
+    /// client that pages `after` an id never skips one.
+    pub fn oldest_pending(&self) -> Option<StanzaId> {
+        self.0.appends.oldest()
+    }
+
+    /// The task that commits appends, to be spawned once. It ends after [`Db::close`].
+    pub fn run_appends(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        Arc::clone(&self.0.appends).run(Arc::clone(&self.0.backend))
+    }
+
+    /// Commits what was appended, then closes the connections to an external database. A SQLite
+    /// file is closed with the last handle.
+    pub async fn close(&self) {
+        self.0.appends.close();
+        self.0.appends.drained().await;
+        if let Backend::Postgres(postgres) = &*self.0.backend {
             postgres.close();
         }
     }
 
     /// Whose SQL this database speaks.
     pub fn dialect(&self) -> Dialect {
-        match &*self.0 {
+        match &*self.0.backend {
             Backend::Sqlite(_) => Dialect::Sqlite,
             Backend::Postgres(_) => Dialect::Postgres,
         }
@@ -113,9 +159,23 @@ impl Db {
 
     /// The file of an embedded database.
     pub fn file(&self) -> Option<&Path> {
-        match &*self.0 {
+        match &*self.0.backend {
             Backend::Sqlite(sqlite) => Some(sqlite.path()),
             Backend::Postgres(_) => None,
+        }
+    }
+}
+
+impl Backend {
+    async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match self {
+            Backend::Sqlite(sqlite) => sqlite.write(body).await,
+            Backend::Postgres(postgres) => postgres.write(body, false).await,
         }
     }
 }

@@ -14,6 +14,11 @@ pub struct TestDb {
 }
 
 impl TestDb {
+    fn new(db: Db, url: DatabaseUrl, folder: Option<TempDir>) -> TestDb {
+        tokio::spawn(db.run_appends());
+        TestDb { db, url, _folder: folder }
+    }
+
     /// A second, independent handle on the same database, as another process has one.
     pub async fn another(&self) -> Db {
         Db::open(&self.url, Synchronous::Normal).await.unwrap()
@@ -25,7 +30,7 @@ pub async fn sqlite() -> TestDb {
     let folder = tempfile::tempdir().unwrap();
     let url = DatabaseUrl::Sqlite(folder.path().join("hearth.db"));
     let db = Db::open(&url, Synchronous::Normal).await.unwrap();
-    TestDb { db, url, _folder: Some(folder) }
+    TestDb::new(db, url, Some(folder))
 }
 
 /// An empty schema on the test server, or `None`, told on stderr, when there is no server.
@@ -43,7 +48,7 @@ pub async fn postgres(test: &str) -> Option<TestDb> {
     let url = format!("{server}{separator}options=-csearch_path%3D{schema}");
     let url = DatabaseUrl::parse(&url, "".as_ref()).unwrap();
     let db = Db::open(&url, Synchronous::Normal).await.unwrap();
-    Some(TestDb { db, url, _folder: None })
+    Some(TestDb::new(db, url, None))
 }
 
 /// Makes of each `async fn name(test: TestDb)` two tests, `sqlite::name` and `postgres::name`.

@@ -1,5 +1,6 @@
 //! A transaction: what every `store.rs` function gets. Only [`super::Db::write`] commits.
 
+use super::commit::Statement;
 use super::{Dialect, Row, StorageError, Value, postgres, sqlite};
 
 /// One transaction (or, for reading, one snapshot or connection) on either database.
@@ -77,6 +78,16 @@ impl<'c> Tx<'c> {
         params: &[Value],
     ) -> Result<Row, StorageError> {
         self.query_opt(sql, params).await?.ok_or(StorageError::Rows(0))
+    }
+
+    /// Runs all statements, on PostgreSQL without waiting for one before the next is sent.
+    pub(super) async fn pipeline(&mut self, statements: &[Statement]) -> Result<(), StorageError> {
+        match &mut self.backend {
+            Backend::Sqlite(connection) => statements.iter().try_for_each(|statement| {
+                sqlite::execute(connection, statement.sql, &statement.params).map(|_| ())
+            }),
+            Backend::Postgres(session) => session.pipeline(statements).await,
+        }
     }
 
     /// Runs a script of several statements without parameters, written at run time: migrations

@@ -1,10 +1,12 @@
 //! Statements on one connection, inside a transaction or not.
 
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
+use futures_util::future::try_join_all;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::{encode, error};
+use crate::storage::commit::Statement as Pending;
 use crate::storage::{Row, StorageError, Value};
 
 /// A connection in use; the text is the database's place, for errors.
@@ -59,6 +61,29 @@ impl Session<'_> {
     ) -> Result<Vec<Row>, StorageError> {
         let statement = self.prepare(sql).await?;
         self.run(&statement, sql, params).await
+    }
+
+    /// Sends all statements at once; the first error is the answer.
+    pub(in crate::storage) async fn pipeline(
+        &self,
+        pending: &[Pending],
+    ) -> Result<(), StorageError> {
+        let mut prepared: Vec<(&'static str, Statement)> = Vec::new();
+        for Pending { sql, .. } in pending {
+            if !prepared.iter().any(|(known, _)| known == sql) {
+                prepared.push((sql, self.prepare(sql).await?));
+            }
+        }
+        let sent = pending.iter().filter_map(|Pending { sql, params }| {
+            let (_, statement) = prepared.iter().find(|(known, _)| known == sql)?;
+            Some(async move {
+                let params = borrow(params);
+                on!(self, client => client.execute(statement, &params))
+                    .map_err(|e| self.error(e, sql))
+            })
+        });
+        // Polled in their order, and each is sent by its first poll.
+        try_join_all(sent).await.map(|_| ())
     }
 
     /// As [`Session::query`], without keeping the prepared statement.

@@ -1,3 +1,6 @@
+mod append;
+mod migrate;
+
 use bytes::Bytes;
 
 use super::testing::{TestDb, backend_tests};
