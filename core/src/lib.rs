@@ -20,5 +20,6 @@ pub mod net;
 pub mod auth;
 
 // 9 edges
+pub mod admin;
 pub mod http;
 pub mod storage;

@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Door, Peer, Server};
 
@@ -18,7 +19,8 @@ pub(super) async fn run(server: Server, stream: TcpStream, peer: Peer) {
     let Door::Tls(acceptor) = &server.door else {
         return serve(server, TokioIo::new(stream), peer).await;
     };
-    match timeout(server.limits.handshake_timeout, acceptor.accept(stream)).await {
+    let handshake = TlsAcceptor::from(acceptor.config()).accept(stream);
+    match timeout(server.limits.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => {
             serve(server, TokioIo::new(stream), Peer { secure: true, ..peer }).await;
         }

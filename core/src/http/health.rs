@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use hyper::StatusCode;
 use warp::{Filter, Reply};
 
-use super::{Response, Routes};
+use super::{Allowance, Response, Routes};
 
 /// Whether this node serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,12 @@ pub(super) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
 pub fn mount(routes: &Routes, health: Arc<Health>) {
     let asked = || warp::get().or(warp::head()).unify().and(warp::path::param::<String>());
     let end = warp::path::end();
-    routes.mount(PATHS[0], 0, asked().and(end).map(|_| "ok\n").boxed());
-    routes.mount(PATHS[1], 0, asked().and(end).map(move |_| ready(&health.get())).boxed());
+    routes.mount(PATHS[0], Allowance::body(0), asked().and(end).map(|_| "ok\n").boxed());
+    routes.mount(
+        PATHS[1],
+        Allowance::body(0),
+        asked().and(end).map(move |_| ready(&health.get())).boxed(),
+    );
 }
 
 fn ready(readiness: &Readiness) -> Response {

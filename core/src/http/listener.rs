@@ -8,14 +8,12 @@ use hyper::Request;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::HOST;
-use rustls::ServerConfig;
-use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 
 use super::routes::{plain, redirect};
 use super::{Limits, Peer, Response, Routes, connection, health};
+use crate::net::tls::TlsAcceptor;
 use crate::shutdown::Tracker;
 use crate::telemetry::Backoff;
 
@@ -35,18 +33,6 @@ pub enum Plain {
 pub enum Door {
     Plain(Plain),
     Tls(TlsAcceptor),
-}
-
-/// The TLS side of HTTP/1.1, with the server's certificates. `resolver` may
-/// change its certificates while the server runs.
-pub fn tls_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Door, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(resolver);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Door::Tls(TlsAcceptor::from(Arc::new(config))))
 }
 
 /// One HTTP port: what is mounted, and how it is opened.

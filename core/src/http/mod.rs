@@ -17,9 +17,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use health::{Health, Readiness, mount as mount_health};
-pub use listener::{Door, Plain, Server, tls_config};
+pub use listener::{Door, Plain, Server};
 pub use path::{decode as decode_segment, is_canonical};
-pub use routes::Routes;
+pub use routes::{Allowance, Routes};
 pub use warp::reply::Response;
 
 /// The body of a request; reading more than its mount allows is an error.

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use hyper::body::Incoming;
+use http_body_util::Limited;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::service::Service;
 use hyper::{StatusCode, Uri};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::RwLock;
+use tokio::time::timeout;
 use warp::Reply;
 use warp::filters::BoxedFilter;
 
@@ -18,9 +21,25 @@ use super::{Peer, Request, Response, path};
 
 type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
+/// What one request of a mount may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// Bytes of its body.
+    pub body: usize,
+    /// From the end of its head to the begin of the answer.
+    pub time: Duration,
+}
+
+impl Allowance {
+    /// For requests that are answered at once.
+    pub const fn body(body: usize) -> Allowance {
+        Allowance { body, time: Duration::from_secs(30) }
+    }
+}
+
 #[derive(Clone)]
 struct Mount {
-    body_limit: usize,
+    allowance: Allowance,
     handler: Handler,
 }
 
@@ -34,8 +53,8 @@ impl Routes {
     }
 
     /// Serves everything at and below `prefix` (`/healthz`, `/api/v1`) by this filter, in place of
-    /// an earlier one. A body of more than `body_limit` bytes is refused. The longest prefix wins.
-    pub fn mount<R>(&self, prefix: &str, body_limit: usize, filter: BoxedFilter<(R,)>)
+    /// an earlier one. The longest prefix wins.
+    pub fn mount<R>(&self, prefix: &str, allowance: Allowance, filter: BoxedFilter<(R,)>)
     where
         R: Reply + 'static,
     {
@@ -46,7 +65,7 @@ impl Routes {
                 .map(|answer| answer.unwrap_or_else(|never| match never {}))
                 .boxed()
         });
-        self.0.write().insert(prefix.to_owned(), Mount { body_limit, handler });
+        self.0.write().insert(prefix.to_owned(), Mount { allowance, handler });
     }
 
     /// Takes a mount away; requests in flight are answered.
@@ -84,9 +103,16 @@ impl Routes {
         let Some(mount) = self.find(request.uri().path()) else {
             return plain(StatusCode::NOT_FOUND, "Nothing is served here.\n");
         };
-        let mut request = request.map(|body| http_body_util::Limited::new(body, mount.body_limit));
+        let Allowance { body, time } = mount.allowance;
+        if request.body().size_hint().lower() > body as u64 {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n");
+        }
+        let mut request = request.map(|stream| Limited::new(stream, body));
         request.extensions_mut().insert(peer);
-        (mount.handler)(request).await
+        match timeout(time, (mount.handler)(request)).await {
+            Ok(response) => response,
+            Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "This took too long.\n"),
+        }
     }
 }
 

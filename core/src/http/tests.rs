@@ -22,19 +22,27 @@ struct Running {
 }
 
 async fn start(plain: Plain, limits: Limits) -> Running {
+    open(Door::Plain(plain), limits).await
+}
+
+async fn open(door: Door, limits: Limits) -> Running {
     let tracker = Tracker::new(Arc::new(Counter::new()));
     let routes = Routes::new();
     let health = Health::starting();
     mount_health(&routes, health.clone());
-    routes.mount("/echo", 8, warp::body::bytes().map(|body: bytes::Bytes| body.to_vec()).boxed());
+    routes.mount(
+        "/echo",
+        Allowance::body(8),
+        warp::body::bytes().map(|body: bytes::Bytes| body.to_vec()).boxed(),
+    );
     routes.mount(
         "/who",
-        0,
+        Allowance::body(0),
         warp::ext::get::<Peer>().map(|peer: Peer| peer.secure.to_string()).boxed(),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let server = Server { routes, door: Door::Plain(plain), limits, tracker: tracker.clone() };
+    let server = Server { routes, door, limits, tracker: tracker.clone() };
     tracker.spawn("http", server.serve(listener));
     Running { address, tracker, health }
 }
@@ -102,7 +110,10 @@ async fn a_body_above_the_limit_is_refused() {
         )
     };
     assert!(exchange(server.address, &post(8)).await.ends_with("xxxxxxxx"));
-    assert_ne!(status(&exchange(server.address, &post(9)).await), "200");
+    assert_eq!(status(&exchange(server.address, &post(9)).await), "413");
+    let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        Transfer-Encoding: chunked\r\n\r\n9\r\nxxxxxxxxx\r\n0\r\n\r\n";
+    assert_ne!(status(&exchange(server.address, chunked).await), "200");
 }
 
 #[tokio::test]
@@ -134,11 +145,47 @@ async fn a_soft_stop_closes_the_port_and_idle_connections() {
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
+/// What a browser does that was told to trust this certificate.
+async fn get_by_tls(address: SocketAddr, folder: &std::path::Path, path: &str) -> String {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    let chain = folder.join(crate::net::tls::CHAIN_FILE);
+    roots.add(CertificateDer::from_pem_file(chain).expect("PEM")).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.expect("accepted");
+    let name = ServerName::try_from("localhost").expect("name");
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect(name, stream).await.expect("handshake");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = Vec::new();
+    timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("in time").expect("read");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_encrypted_port_serves_under_the_servers_certificate() {
+    use crate::net::tls::{Certificates, Service};
+    let folder = tempfile::tempdir().expect("a folder");
+    let now = std::time::SystemTime::now();
+    let certificates = Certificates::open(folder.path(), "localhost", now).expect("self-signed");
+    let server = open(Door::Tls(certificates.acceptor(Service::Http)), Limits::default()).await;
+    let answer = get_by_tls(server.address, folder.path(), "/who").await;
+    assert!(answer.ends_with("true"), "{answer}");
+    let plain = get(server.address, "/who").await;
+    assert!(!plain.contains("200"), "{plain}");
+}
+
 #[tokio::test]
 async fn a_mount_comes_and_goes() {
     let routes = Routes::new();
-    routes.mount("/a", 0, warp::any().map(|| "a").boxed());
-    routes.mount("/a/b", 0, warp::any().map(|| "b").boxed());
+    routes.mount("/a", Allowance::body(0), warp::any().map(|| "a").boxed());
+    routes.mount("/a/b", Allowance::body(0), warp::any().map(|| "b").boxed());
     assert!(routes.is_mounted("/a/x") && routes.is_mounted("/a/b/c") && !routes.is_mounted("/ab"));
     routes.unmount("/a");
     assert!(!routes.is_mounted("/a/x") && routes.is_mounted("/a/b"));

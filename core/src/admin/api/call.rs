@@ -1,0 +1,106 @@
+//! One call of the API, and its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Api, Problem};
+
+/// How many items a page has when nobody says, and at most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1000;
+
+/// A call whose route was found and whose caller may do what it does.
+pub struct Call {
+    pub api: Arc<Api>,
+    /// Who calls, as the audit log names it.
+    pub actor: String,
+    /// The decoded parts of the path that the route leaves open, in order.
+    pub params: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// Keyset paging: what comes after a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+impl Call {
+    /// An open part of the path; empty when the route has fewer (a bug of its table).
+    pub fn param(&self, index: usize) -> &str {
+        self.params.get(index).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The body as JSON.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Problem::Invalid(format!("the body is not what is needed: {error}")))
+    }
+
+    /// `?after=` (the last key of the page before) and `?limit=` (1 to 1000).
+    pub fn page(&self) -> Result<Page, Problem> {
+        let find = |name: &str| self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let limit = match find("limit") {
+            None => PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                .ok_or_else(|| Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")))?,
+        };
+        Ok(Page { after: find("after").map(str::to_owned), limit })
+    }
+}
+
+/// What a call comes back with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// `None`: no content.
+    pub body: Option<Value>,
+}
+
+impl Answer {
+    pub fn ok(body: impl Serialize) -> Result<Answer, Problem> {
+        Answer::with(StatusCode::OK, body)
+    }
+
+    pub fn created(body: impl Serialize) -> Result<Answer, Problem> {
+        Answer::with(StatusCode::CREATED, body)
+    }
+
+    pub fn done() -> Result<Answer, Problem> {
+        Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
+    }
+
+    /// A page of `items`, which may hold one more than asked for: that tells that there is a next
+    /// page. `key` gives what `?after=` takes.
+    pub fn page<T: Serialize>(
+        page: &Page,
+        mut items: Vec<T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Answer, Problem> {
+        let more = items.len() > page.limit;
+        items.truncate(page.limit);
+        let next = items.last().filter(|_| more).map(key);
+        Answer::ok(json!({ "items": to_json(items)?, "next": next }))
+    }
+
+    fn with(status: StatusCode, body: impl Serialize) -> Result<Answer, Problem> {
+        Ok(Answer { status, body: Some(to_json(body)?) })
+    }
+}
+
+fn to_json(value: impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(value).map_err(|error| {
+        tracing::error!(%error, "an answer of the API cannot be written");
+        Problem::Internal
+    })
+}

@@ -1,0 +1,86 @@
+//! The API over HTTP.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::HeaderMap;
+use warp::path::FullPath;
+use warp::{Filter, Reply};
+
+use super::{Access, Answer, Api, Asked, Problem, route, routes};
+use crate::admin::gate::Gate;
+use crate::http::{Allowance, Peer, Response, Routes, decode_segment};
+
+const PREFIX: &str = "/api/v1";
+/// Bytes of a call's body: some thousand names at once.
+const BODY: usize = 1024 * 1024;
+
+/// Mounts the API.
+pub fn mount(mounts: &Routes, api: Arc<Api>, gate: Arc<Gate>) {
+    let filter = warp::method()
+        .and(warp::path::full())
+        .and(warp::query::<Vec<(String, String)>>())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Peer>())
+        .and(warp::body::bytes())
+        .then(move |method, path: FullPath, query, headers: HeaderMap, peer, body: Bytes| {
+            let (api, gate) = (api.clone(), gate.clone());
+            async move {
+                let segments = segments(path.as_str());
+                let asked = Asked { method, segments, query, body };
+                reply(answer(&api, &gate, asked, Caller { headers, peer }).await)
+            }
+        });
+    mounts.mount(PREFIX, Allowance::body(BODY), filter.boxed());
+}
+
+struct Caller {
+    headers: HeaderMap,
+    peer: Peer,
+}
+
+async fn answer(
+    api: &Arc<Api>,
+    gate: &Gate,
+    asked: Asked,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    let (route, _) = route::find(routes(), &asked.method, &asked.segments)?;
+    let actor = match route.access {
+        Access::Anyone => "anyone".to_owned(),
+        Access::Administrator => {
+            let authorization = crate::admin::authorization(&caller.headers);
+            gate.authenticate(authorization, caller.peer.address.ip()).await?
+        }
+    };
+    check_type(&asked.method, &caller.headers)?;
+    api.perform(actor, asked).await
+}
+
+/// Nothing but JSON is read, so nothing else is taken for it.
+fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(kind) = headers.get("content-type").filter(|_| *method != Method::GET) else {
+        return Ok(());
+    };
+    match kind.to_str().is_ok_and(|kind| kind.starts_with("application/json")) {
+        true => Ok(()),
+        false => Err(Problem::invalid("the body's content-type must be application/json")),
+    }
+}
+
+/// The listener has refused paths that are not canonical, so each segment has one meaning.
+fn segments(path: &str) -> Vec<String> {
+    let below = path.strip_prefix(PREFIX).unwrap_or_default();
+    route::split(below).filter_map(decode_segment).map(|segment| segment.into_owned()).collect()
+}
+
+fn reply(outcome: Result<Answer, Problem>) -> Response {
+    match outcome {
+        Ok(Answer { status, body: Some(body) }) => {
+            warp::reply::with_status(warp::reply::json(&body), status).into_response()
+        }
+        Ok(Answer { status, body: None }) => status.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}

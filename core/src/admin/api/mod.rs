@@ -1,0 +1,87 @@
+//! `/api/v1`: one file per noun, one table of routes. Route first, then authorise by route, default
+//! deny. The command line is its client, over HTTP while the server runs, otherwise in its own
+//! process ([`Api::perform`]).
+
+mod audit;
+mod call;
+mod http;
+mod openapi;
+mod problem;
+mod route;
+mod server;
+mod tokens;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Method;
+
+pub use call::{Answer, Call, Page};
+pub use http::mount;
+pub use problem::Problem;
+pub use route::{Access, Route};
+pub use server::About;
+
+use super::audit as log;
+use crate::clock::Clock;
+use crate::http::Health;
+use crate::storage::{BoxFuture, Db, Tx};
+
+/// What the handlers work on.
+pub struct Api {
+    pub db: Db,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    pub about: About,
+}
+
+/// Every route of the API.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    let nouns = [server::ROUTES, tokens::ROUTES, audit::ROUTES, openapi::ROUTES];
+    nouns.into_iter().flatten()
+}
+
+/// What a call asks for, before its route is known.
+pub struct Asked {
+    pub method: Method,
+    /// Decoded segments below `/api/v1`.
+    pub segments: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl Api {
+    /// Performs a call in the name of `actor`, who is an administrator.
+    pub async fn perform(self: &Arc<Api>, actor: String, asked: Asked) -> Result<Answer, Problem> {
+        let (route, params) = route::find(routes(), &asked.method, &asked.segments)?;
+        let Asked { query, body, .. } = asked;
+        (route.handler)(Call { api: self.clone(), actor, params, query, body }).await
+    }
+}
+
+impl Call {
+    /// Runs `change` and notes it in the audit log, in one transaction.
+    pub async fn change<T, F>(
+        &self,
+        action: &'static str,
+        target: &str,
+        change: F,
+    ) -> Result<T, Problem>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, Problem>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (clock, actor, target) =
+            (self.api.clock.clone(), self.actor.clone(), target.to_owned());
+        self.api
+            .db
+            .try_write(move |tx| {
+                Box::pin(async move {
+                    let done = change(tx).await?;
+                    log::note(tx, &clock, &actor, action, &target).await?;
+                    Ok(done)
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,113 @@
+//! The table of routes: a path and a method name one handler, and who may call it. Nothing else is
+//! served.
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+
+use super::{Answer, Call, Problem};
+
+pub type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, Problem>>;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Administrator,
+    Anyone,
+}
+
+/// One line of the table. A segment `{name}` of the path is open.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    pub handler: Handler,
+}
+
+impl Route {
+    /// A route for administrators, as all are that do not say otherwise.
+    pub const fn new(method: Method, path: &'static str, handler: Handler) -> Route {
+        Route { method, path, access: Access::Administrator, handler }
+    }
+
+    /// The open segments of a path that this route answers.
+    fn matches(&self, segments: &[String]) -> Option<Vec<String>> {
+        let own: Vec<_> = split(self.path).collect();
+        let fits = |(own, asked): (&&str, &String)| own.starts_with('{') || *own == asked;
+        if own.len() != segments.len() || !own.iter().zip(segments).all(fits) {
+            return None;
+        }
+        let open = own.iter().zip(segments).filter(|(own, _)| own.starts_with('{'));
+        Some(open.map(|(_, asked)| asked.clone()).collect())
+    }
+}
+
+/// The segments of a path; a slash at its end means nothing.
+pub fn split(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Finds the route of a call, and its open segments. A fixed segment goes before an open one.
+pub fn find<'r>(
+    routes: impl Iterator<Item = &'r Route>,
+    method: &Method,
+    segments: &[String],
+) -> Result<(&'r Route, Vec<String>), Problem> {
+    let mut on_path: Vec<_> =
+        routes.filter_map(|route| Some((route, route.matches(segments)?))).collect();
+    let Some(fewest) = on_path.iter().map(|(_, open)| open.len()).min() else {
+        return Err(Problem::NotFound(
+            "the API has no such path: see /api/v1/openapi.json".to_owned(),
+        ));
+    };
+    on_path.retain(|(_, open)| open.len() == fewest);
+    match on_path.iter().position(|(route, _)| route.method == *method) {
+        Some(at) => Ok(on_path.swap_remove(at)),
+        None => {
+            let methods: Vec<_> = on_path.iter().map(|(route, _)| route.method.as_str()).collect();
+            Err(Problem::Method(methods.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unused(_: Call) -> BoxFuture<'static, Result<Answer, Problem>> {
+        Box::pin(async { Answer::done() })
+    }
+
+    const TABLE: &[Route] = &[
+        Route::new(Method::GET, "/users", unused),
+        Route::new(Method::POST, "/users", unused),
+        Route::new(Method::GET, "/users/{name}", unused),
+        Route::new(Method::DELETE, "/users/{name}", unused),
+        Route::new(Method::GET, "/users/search", unused),
+        Route::new(Method::PUT, "/users/{name}/password", unused),
+    ];
+
+    fn look(method: Method, path: &str) -> Result<(&'static str, Vec<String>), Problem> {
+        let segments: Vec<_> = split(path).map(str::to_owned).collect();
+        find(TABLE.iter(), &method, &segments).map(|(route, open)| (route.path, open))
+    }
+
+    #[test]
+    fn finds_the_route_and_its_open_segments() {
+        assert_eq!(look(Method::GET, "/users"), Ok(("/users", vec![])));
+        assert_eq!(look(Method::GET, "/users/"), Ok(("/users", vec![])));
+        let romeo = vec!["romeo".to_owned()];
+        assert_eq!(
+            look(Method::PUT, "/users/romeo/password"),
+            Ok(("/users/{name}/password", romeo))
+        );
+        assert_eq!(look(Method::GET, "/users/search"), Ok(("/users/search", vec![])));
+    }
+
+    #[test]
+    fn tells_a_wrong_method_from_a_wrong_path() {
+        assert_eq!(look(Method::PATCH, "/users"), Err(Problem::Method("GET, POST".to_owned())));
+        assert!(matches!(look(Method::GET, "/user"), Err(Problem::NotFound(_))));
+        assert!(matches!(look(Method::GET, "/users/a/b/c"), Err(Problem::NotFound(_))));
+        assert!(matches!(look(Method::GET, "/"), Err(Problem::NotFound(_))));
+    }
+}

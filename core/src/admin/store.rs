@@ -1,0 +1,117 @@
+//! The tables `api_token` and `audit`.
+
+use crate::clock::{StanzaId, Timestamp};
+use crate::storage::{Row, StorageError, Tx, params};
+
+/// A bearer token as the database knows it: without the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// 32 hexadecimal digits, the key of paging.
+    pub id: String,
+    pub name: String,
+    pub created: Timestamp,
+    pub created_by: String,
+    /// `None`: never.
+    pub expires: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
+}
+
+/// One administrative act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    pub id: StanzaId,
+    pub at: Timestamp,
+    /// The node on which it was done.
+    pub node: u32,
+    pub actor: String,
+    /// `<noun>.<verb>`.
+    pub action: String,
+    pub target: String,
+}
+
+fn token(row: Row) -> Result<TokenRow, StorageError> {
+    Ok(TokenRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        created: row.get(2)?,
+        created_by: row.get(3)?,
+        expires: row.get(4)?,
+        last_used: row.get(5)?,
+    })
+}
+
+/// A constraint error means that the name is taken.
+pub async fn insert_token(
+    tx: &mut Tx<'_>,
+    row: &TokenRow,
+    hash: &[u8; 32],
+) -> Result<(), StorageError> {
+    let sql = "INSERT INTO api_token (id, name, created, created_by, expires, hash) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let TokenRow { id, name, created, created_by, expires, .. } = row;
+    tx.execute(sql, params![id, name, *created, created_by, *expires, hash]).await?;
+    Ok(())
+}
+
+/// The token with this hash, unless it has expired.
+pub async fn token_by_hash(
+    tx: &mut Tx<'_>,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<TokenRow>, StorageError> {
+    let sql = "SELECT id, name, created, created_by, expires, last_used FROM api_token \
+               WHERE hash = $1 AND (expires IS NULL OR expires > $2)";
+    tx.query_opt(sql, params![hash, now]).await?.map(token).transpose()
+}
+
+pub async fn token_used(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), StorageError> {
+    tx.execute("UPDATE api_token SET last_used = $2 WHERE id = $1", params![id, now]).await?;
+    Ok(())
+}
+
+/// Tokens by id, after `after`, at most `limit`.
+pub async fn tokens(
+    tx: &mut Tx<'_>,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<TokenRow>, StorageError> {
+    let sql = "SELECT id, name, created, created_by, expires, last_used FROM api_token \
+               WHERE id > $1 ORDER BY id LIMIT $2";
+    let rows = tx.query(sql, params![after, limit as i64]).await?;
+    rows.into_iter().map(token).collect()
+}
+
+/// False when there is none.
+pub async fn delete_token(tx: &mut Tx<'_>, id: &str) -> Result<bool, StorageError> {
+    Ok(tx.execute("DELETE FROM api_token WHERE id = $1", params![id]).await? > 0)
+}
+
+pub async fn insert_audit(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), StorageError> {
+    let sql = "INSERT INTO audit (id, at, node, actor, action, target) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let AuditRow { id, at, node, actor, action, target } = row;
+    tx.execute(sql, params![*id, *at, *node, actor, action, target]).await?;
+    Ok(())
+}
+
+/// Acts from the newest to the oldest, before `before`, at most `limit`.
+pub async fn audit(
+    tx: &mut Tx<'_>,
+    before: StanzaId,
+    limit: usize,
+) -> Result<Vec<AuditRow>, StorageError> {
+    let sql = "SELECT id, at, node, actor, action, target FROM audit \
+               WHERE id < $1 ORDER BY id DESC LIMIT $2";
+    let rows = tx.query(sql, params![before, limit as i64]).await?;
+    let act = |row: Row| {
+        Ok(AuditRow {
+            id: row.get(0)?,
+            at: row.get(1)?,
+            node: row.get(2)?,
+            actor: row.get(3)?,
+            action: row.get(4)?,
+            target: row.get(5)?,
+        })
+    };
+    rows.into_iter().map(act).collect()
+}

@@ -1,0 +1,267 @@
+//! The API over real HTTP, on both databases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::api::About;
+use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::http::{Door, Health, Limits, Plain, Readiness, Server};
+use crate::shutdown::Tracker;
+use crate::storage::migrate::migrate;
+use crate::storage::testing::TestDb;
+use crate::telemetry::Counter;
+use crate::telemetry::metrics::series;
+
+const NOW: Timestamp = Timestamp(1_750_000_000_000);
+
+/// A console port with the API behind it.
+struct Console {
+    address: std::net::SocketAddr,
+    local: Token,
+    api: Arc<Api>,
+    tracker: Tracker,
+}
+
+impl Console {
+    async fn start(test: &TestDb) -> Console {
+        let (db, clock) = (test.db.clone(), Clock::fake(NOW));
+        migrate(&db, MIGRATIONS, clock.now()).await.expect("migrated");
+        let local = Token::new(clock.random());
+        let gate = Arc::new(Gate::new(db.clone(), clock.clone(), local.hash()));
+        let ports = ArcSwap::from_pointee([("console".to_owned(), 9090)].into());
+        let about = About { domain: "example.org".to_owned(), started: clock.boot(), ports };
+        let api = Arc::new(Api { db, clock, health: Health::starting(), about });
+        let routes = Routes::new();
+        api::mount(&routes, api.clone(), gate.clone());
+        let metrics = Arc::new(Metrics::new());
+        metrics.counter(series("hearth_test_total", "A test.")).inc();
+        mount_metrics(&routes, metrics, gate);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let tracker = Tracker::new(Arc::new(Counter::new()));
+        let (door, limits) = (Door::Plain(Plain::Refuse), Limits::default());
+        let server = Server { routes, door, limits, tracker: tracker.clone() };
+        tracker.spawn("http", server.serve(listener));
+        Console { address, local, api, tracker }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
+        let stream = TcpStream::connect(self.address).await.expect("accepted");
+        let connection = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = connection.expect("HTTP");
+        self.tracker.spawn("client", async move {
+            connection.await.expect("the server ends in order");
+        });
+        let response = sender.send_request(request).await.expect("answered");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8(body.to_vec()).expect("UTF-8");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn call_as(
+        &self,
+        token: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(request.body(Full::new(body.into())).expect("a request")).await
+    }
+
+    /// A call of the local administrator.
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        self.call_as(Some(self.local.reveal()), method, &format!("/api/v1{path}"), body).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    async fn new_token(&self, name: &str) -> (String, String) {
+        let (status, made) =
+            self.call(Method::POST, "/tokens", Some(json!({ "name": name }))).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+        (text("id"), text("token"))
+    }
+}
+
+async fn every_route_is_closed_without_a_token(test: TestDb) {
+    let console = Console::start(&test).await;
+    for route in api::routes().filter(|route| route.access != api::Access::Anyone) {
+        let path = format!("/api/v1{}", route.path.replace(['{', '}'], ""));
+        for token in [None, Some("hearth_wrong")] {
+            let (status, body) = console.call_as(token, route.method.clone(), &path, None).await;
+            let refused = [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS];
+            assert!(refused.contains(&status), "{} {path}: {status} {body}", route.method);
+        }
+    }
+}
+
+async fn the_description_is_open(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (status, body) = console.call_as(None, Method::GET, "/api/v1/openapi.json", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["openapi"], "3.1.0");
+}
+
+async fn problems_are_json_with_status_and_detail(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (status, body) = console.call(Method::GET, "/nothing", None).await;
+    assert_eq!((status, &body["status"]), (StatusCode::NOT_FOUND, &json!(404)));
+    assert!(body["detail"].as_str().is_some_and(|text| text.contains("openapi")), "{body}");
+    let (status, _) = console.call(Method::PATCH, "/tokens", None).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    let (status, body) = console.call(Method::POST, "/tokens", Some(json!({ "nom": 1 }))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["detail"].as_str().is_some_and(|text| text.contains("nom")), "{body}");
+    let (status, _) = console.call(Method::GET, "/tokens?limit=0", None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+async fn a_token_opens_until_it_is_revoked(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (id, token) = console.new_token("monitoring").await;
+    let look = || console.call_as(Some(&token), Method::GET, "/api/v1/server", None);
+    assert_eq!(look().await.0, StatusCode::OK);
+    let listed = console.get("/tokens").await;
+    assert_eq!(listed["items"][0]["name"], "monitoring");
+    assert_eq!(listed["items"][0]["created_by"], "local administrator");
+    assert!(listed["items"][0]["last_used"].is_string(), "{listed}");
+    assert!(!listed.to_string().contains(&token), "a list shows no token");
+    let revoke = format!("/tokens/{id}");
+    assert_eq!(console.call(Method::DELETE, &revoke, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(look().await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(console.call(Method::DELETE, &revoke, None).await.0, StatusCode::NOT_FOUND);
+}
+
+async fn a_token_expires(test: TestDb) {
+    let console = Console::start(&test).await;
+    let new = json!({ "name": "short", "days": 1 });
+    let (_, made) = console.call(Method::POST, "/tokens", Some(new)).await;
+    let token = made["token"].as_str().expect("a token");
+    let look = || console.call_as(Some(token), Method::GET, "/api/v1/server", None);
+    assert_eq!(look().await.0, StatusCode::OK);
+    console.api.clock.advance(Duration::from_secs(86_401));
+    assert_eq!(look().await.0, StatusCode::UNAUTHORIZED);
+}
+
+async fn the_database_holds_no_token(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (_, token) = console.new_token("secret").await;
+    let rows = test.db.read(|tx| {
+        Box::pin(async move { tx.query("SELECT hash, name, id FROM api_token", &[]).await })
+    });
+    let rows = rows.await.expect("read");
+    assert_eq!(rows[0].get::<[u8; 32]>(0).expect("a hash"), TokenHash::of(&token).0);
+}
+
+async fn a_name_is_given_once(test: TestDb) {
+    let console = Console::start(&test).await;
+    console.new_token("twice").await;
+    let again = console.call(Method::POST, "/tokens", Some(json!({ "name": "twice" }))).await;
+    assert_eq!(again.0, StatusCode::CONFLICT, "{}", again.1);
+}
+
+async fn wrong_tokens_lock_the_address_but_not_the_local_administrator(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (_, good) = console.new_token("good").await;
+    let look = async |token: &str| {
+        console.call_as(Some(token), Method::GET, "/api/v1/server", None).await.0
+    };
+    for _ in 0..11 {
+        assert_eq!(look("hearth_wrong").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(look(&good).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(look(console.local.reveal()).await, StatusCode::OK);
+    console.api.clock.advance(Duration::from_secs(31));
+    assert_eq!(look(&good).await, StatusCode::OK);
+}
+
+async fn lists_are_paged_by_key(test: TestDb) {
+    let console = Console::start(&test).await;
+    for name in ["a", "b", "c"] {
+        console.new_token(name).await;
+    }
+    let first = console.get("/tokens?limit=2").await;
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(2));
+    let next = first["next"].as_str().expect("a next page");
+    let last = console.get(&format!("/tokens?limit=2&after={next}")).await;
+    assert_eq!(last["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(last["next"], Value::Null);
+}
+
+async fn acts_are_in_the_audit_log(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (id, _) = console.new_token("one").await;
+    console.api.clock.advance(Duration::from_secs(1));
+    console.call(Method::DELETE, &format!("/tokens/{id}"), None).await;
+    // A refused act is none.
+    console.call(Method::DELETE, "/tokens/none", None).await;
+    let acts = console.get("/audit").await;
+    let told: Vec<_> = acts["items"]
+        .as_array()
+        .expect("acts")
+        .iter()
+        .map(|act| (&act["action"], &act["target"]))
+        .collect();
+    let (revoke, create) = (json!("token.revoke"), json!("token.create"));
+    assert_eq!(told, [(&revoke, &json!(id)), (&create, &json!("one"))]);
+    assert_eq!(acts["items"][0]["actor"], "local administrator");
+    assert_eq!(acts["items"][0]["node"], 1);
+}
+
+async fn the_server_tells_its_state(test: TestDb) {
+    let console = Console::start(&test).await;
+    console.api.health.set(Readiness::Standby("another node serves".to_owned()));
+    console.api.clock.advance(Duration::from_secs(5));
+    let server = console.get("/server").await;
+    assert_eq!(server["domain"], "example.org");
+    assert_eq!(server["state"], "standby");
+    assert_eq!(server["reason"], "another node serves");
+    assert_eq!(server["uptime_seconds"], 5);
+    assert_eq!(server["ports"]["console"], 9090);
+    assert_eq!(server["version"], env!("CARGO_PKG_VERSION"));
+}
+
+async fn metrics_are_open_on_this_machine(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (status, body) = console.call_as(None, Method::GET, "/metrics", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.as_str().is_some_and(|text| text.contains("hearth_test_total 1")), "{body}");
+}
+
+crate::backend_tests! {
+    every_route_is_closed_without_a_token,
+    the_description_is_open,
+    problems_are_json_with_status_and_detail,
+    a_token_opens_until_it_is_revoked,
+    a_token_expires,
+    the_database_holds_no_token,
+    a_name_is_given_once,
+    wrong_tokens_lock_the_address_but_not_the_local_administrator,
+    lists_are_paged_by_key,
+    acts_are_in_the_audit_log,
+    the_server_tells_its_state,
+    metrics_are_open_on_this_machine,
+}
