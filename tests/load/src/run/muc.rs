@@ -1,0 +1,95 @@
+//! `muc`: what a copy of a room message costs (XEP-0045).
+
+use super::broadcast::{self, Plan};
+use crate::error::{LoadError, Result};
+use crate::fleet;
+use crate::iq;
+use crate::link::Link;
+use crate::options::Muc;
+use crate::scan;
+use crate::session::{Dialer, Session};
+use std::rc::Rc;
+
+/// Fills the rooms, then one occupant of each talks.
+pub async fn run(options: Muc) -> Result<()> {
+    let target = &options.target;
+    let size = options.occupants;
+    if size == 0 || target.users == 0 || !target.users.is_multiple_of(size) {
+        return Err(LoadError::Usage(format!("--users must be a multiple of {size} (occupants)")));
+    }
+    let rooms = room_names(&options);
+    let dialer = Rc::new(Dialer::new(target)?);
+    let mut sessions = fleet::log_in_everybody(&dialer, true).await?.into_iter();
+    let deadline = target.timeout();
+    let mut groups = Vec::new();
+    for room in &rooms {
+        let room = room.clone();
+        let occupants: Vec<Session> = sessions.by_ref().take(size).collect();
+        let enter = async move |index: usize, session: Session| {
+            tokio::time::timeout(deadline, enter(session.link, &room, index))
+                .await
+                .unwrap_or(Err(LoadError::Timeout("entering a room")))
+        };
+        // One after the other: the first makes the room.
+        let links: Result<Vec<Link>> =
+            fleet::for_each(occupants, 1, enter).await.into_iter().collect();
+        groups.push(links?);
+    }
+    let open = |room| format!("<message type='groupchat' to='{room}'><body>");
+    let plan = Plan {
+        before: rooms.iter().map(open).collect(),
+        after: "</body></message>",
+        text: options.body,
+        senders: 1,
+        window: options.window,
+        reflected: true,
+    };
+    let mut report = broadcast::run(groups, plan, target, &options.span).await?;
+    let name = || format!("room message, {} rooms × {size}, w{}", rooms.len(), options.window);
+    report.row = target.row.clone().unwrap_or_else(name);
+    report.publish(target.strict)
+}
+
+/// New rooms for each run, so that no history of an earlier one comes in.
+fn room_names(options: &Muc) -> Vec<String> {
+    let default = || format!("conference.{}", options.target.domain);
+    let service = options.service.clone().unwrap_or_else(default);
+    let (run, count) = (std::process::id(), options.target.users / options.occupants);
+    (0..count).map(|number| format!("load-{run}-{number}@{service}")).collect()
+}
+
+/// Enters a room and waits for the own presence (XEP-0045 §7.2.2); the first occupant accepts the
+/// default configuration (§10.1.2: an instant room).
+async fn enter(mut link: Link, room: &str, index: usize) -> Result<Link> {
+    let join = format!(
+        "<presence to='{room}/user{index}'><x xmlns='http://jabber.org/protocol/muc'>\
+         <history maxstanzas='0'/></x></presence>"
+    );
+    link.out.extend_from_slice(join.as_bytes());
+    loop {
+        let element = link.element().await?;
+        if scan::name(&element) != b"presence" {
+            continue;
+        }
+        if scan::attribute(&element, b"type") == Some(b"error") {
+            return Err(LoadError::refused("entering a room", &element));
+        }
+        // 110: this is you; 201: the room is new.
+        if scan::contains(&element, "201") && scan::contains(&element, "muc#user") {
+            let submit = format!(
+                "<iq type='set' id='instant' to='{room}'>\
+                 <query xmlns='http://jabber.org/protocol/muc#owner'>\
+                 <x xmlns='jabber:x:data' type='submit'/></query></iq>"
+            );
+            iq::request(&mut link, submit.as_bytes(), b"instant").await?;
+            return Ok(link);
+        }
+        if is_own(&element) {
+            return Ok(link);
+        }
+    }
+}
+
+fn is_own(presence: &[u8]) -> bool {
+    scan::contains(presence, "code='110'") || scan::contains(presence, "code=\"110\"")
+}
