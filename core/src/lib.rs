@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod properties;
 pub mod shutdown;
 pub mod telemetry;
 

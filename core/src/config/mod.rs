@@ -6,3 +6,6 @@
 pub fn test_postgres() -> Option<String> {
     std::env::var("HEARTH_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
 }
+
+mod hint;
+pub use hint::did_you_mean;

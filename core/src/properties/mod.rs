@@ -1,0 +1,182 @@
+//! Live settings: typed, declared beside the feature that reads them, kept in the database.
+//!
+//! ```ignore
+//! pub static STARTTLS: Property<StartTls> =
+//!     Property::new("c2s.starttls", || StartTls::Required, "Whether clients must use TLS.");
+//! let starttls: Live<StartTls> = properties.live(&STARTTLS); // once
+//! if starttls.get() == StartTls::Required { … }              // on the hot path, without a lock
+//! ```
+
+mod declare;
+mod live;
+mod store;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::host::HostId;
+use crate::storage::{Db, StorageError};
+pub use declare::{Declared, Property, Scope};
+pub use live::Live;
+use live::Slot;
+pub use store::{Change, MIGRATIONS};
+pub use value::PropertyValue;
+
+/// How often a node looks whether another one changed a property.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Why a property was not set. The first two are the administrator's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PropertyError {
+    #[error("there is no property `{name}`{hint}")]
+    Unknown { name: String, hint: String },
+    #[error("`{value}` is no value of `{name}`: it takes {range}")]
+    Invalid { name: &'static str, value: String, range: String },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Handle on all properties. Clones share them.
+#[derive(Clone)]
+pub struct Properties(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    clock: Clock,
+    slots: BTreeMap<&'static str, Slot>,
+    /// The version of the database's properties that the slots show.
+    version: AtomicI64,
+}
+
+/// A property as the console, the API and the command line show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: &'static str,
+    pub value: String,
+    pub default: String,
+    pub range: String,
+    pub doc: &'static str,
+    pub scope: Scope,
+    pub live: bool,
+    /// It was changed and takes effect with the next start.
+    pub pending: bool,
+}
+
+impl Properties {
+    /// Reads the values of all `declared` properties. A stored value that is no longer allowed is
+    /// logged and the default used.
+    pub async fn load(
+        db: Db,
+        clock: Clock,
+        declared: &[&'static dyn Declared],
+    ) -> Result<Properties, StorageError> {
+        let slots = declared.iter().map(|property| (property.name(), Slot::new(*property)));
+        let slots = slots.collect();
+        let inner = Inner { db, clock, slots, version: AtomicI64::new(-1) };
+        let properties = Properties(Arc::new(inner));
+        properties.refresh(true).await?;
+        Ok(properties)
+    }
+
+    /// The current value of `property`, followed from now on. Ask once and keep it.
+    pub fn live<T: PropertyValue>(&self, property: &'static Property<T>) -> Live<T> {
+        let slot = self.0.slots.get(property.name).and_then(Slot::live);
+        slot.expect("server.rs lists every property that the server reads")
+    }
+
+    /// Sets `name` for all that its scope covers here, on behalf of `actor` (for the history).
+    /// Other nodes follow within a second.
+    pub async fn set(&self, name: &str, value: &str, actor: &str) -> Result<(), PropertyError> {
+        let declared = self.find(name)?.declared;
+        declared.check(value)?;
+        self.store(declared, Some(value), actor).await
+    }
+
+    /// Gives `name` its default again.
+    pub async fn reset(&self, name: &str, actor: &str) -> Result<(), PropertyError> {
+        let declared = self.find(name)?.declared;
+        self.store(declared, None, actor).await
+    }
+
+    async fn store(
+        &self,
+        declared: &'static dyn Declared,
+        value: Option<&str>,
+        actor: &str,
+    ) -> Result<(), PropertyError> {
+        let change = Change {
+            name: declared.name().to_owned(),
+            target: self.target(declared.scope()),
+            actor: actor.to_owned(),
+            new: value.map(str::to_owned),
+            changed: self.0.clock.now(),
+            old: None,
+        };
+        self.0.db.write(move |tx| Box::pin(async move { store::set(tx, &change).await })).await?;
+        self.refresh(false).await?;
+        Ok(())
+    }
+
+    /// One property as a person sees it.
+    pub fn entry(&self, name: &str) -> Result<Entry, PropertyError> {
+        self.find(name).map(Slot::entry)
+    }
+
+    /// All properties by name.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.0.slots.values().map(Slot::entry).collect()
+    }
+
+    /// The last `limit` changes of `name`, the newest first.
+    pub async fn history(&self, name: &str, limit: u32) -> Result<Vec<Change>, PropertyError> {
+        let name = self.find(name)?.declared.name();
+        let changes = self.0.db.read(move |tx| Box::pin(store::history(tx, name, limit))).await?;
+        Ok(changes)
+    }
+
+    /// Follows what other nodes change, until it is dropped. The server spawns it once.
+    pub async fn follow(self) {
+        loop {
+            tokio::time::sleep(POLL).await;
+            if let Err(error) = self.refresh(false).await {
+                tracing::debug!(%error, "properties were not refreshed");
+            }
+        }
+    }
+
+    /// Reads again if the database has another version. At the start all values are taken, later
+    /// only those of live properties.
+    async fn refresh(&self, start: bool) -> Result<(), StorageError> {
+        let known = self.0.version.load(Ordering::Acquire);
+        let stored = self.0.db.read(move |tx| Box::pin(store::read_if_newer(tx, known))).await?;
+        let Some((version, rows)) = stored else { return Ok(()) };
+        for slot in self.0.slots.values() {
+            let target = self.target(slot.declared.scope());
+            let value = rows.get(&(slot.declared.name().to_owned(), target));
+            slot.take(value.map(String::as_str), start);
+        }
+        self.0.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    fn target(&self, scope: Scope) -> i64 {
+        match scope {
+            Scope::Global => 0,
+            Scope::Host => HostId::FIRST.0.into(),
+            Scope::Node => self.0.clock.node().into(),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Slot, PropertyError> {
+        self.0.slots.get(name).ok_or_else(|| {
+            let hint = crate::config::did_you_mean(name, self.0.slots.keys().copied());
+            PropertyError::Unknown { name: name.to_owned(), hint }
+        })
+    }
+}
