@@ -4,6 +4,9 @@
 //! buffer while it waits and no write buffer while the peer keeps up.
 
 pub mod io;
+pub mod limits;
+pub mod listener;
+pub mod proxy_protocol;
 mod scratch;
 mod socket;
 pub mod tls;
