@@ -1,0 +1,311 @@
+//! The accounts of this server: made, changed, listed, and asked at each login.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use parking_lot::Mutex;
+
+use super::Standing;
+use super::credentials::{Credentials, DEFAULT_ITERATIONS, ScramKeys};
+use super::derive::{Derivation, Overloaded};
+use super::generations::Generations;
+use super::mechanism::Hash;
+use super::plain::{PlainError, prepare_password};
+use super::store::{self, AccountRow};
+use crate::clock::{Clock, Timestamp};
+use crate::host::{AccountId, HostId};
+use crate::jid::{JidError, localpart};
+use crate::storage::{Db, StorageError, Tx};
+
+/// What another node or a tool changed in the database is noticed after this time.
+const CACHE_FRESH: Duration = Duration::from_secs(30);
+/// Accounts to remember; one takes some 500 octets.
+const CACHE_SIZE: usize = 20_000;
+
+/// Why an account cannot be made, changed or asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// The caller's.
+    #[error("the name is taken; choose another one")]
+    NameTaken,
+    /// The caller's.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// The caller's.
+    #[error("not a user name: {0}")]
+    Name(#[from] JidError),
+    /// The caller's.
+    #[error("{0}")]
+    Password(#[from] PlainError),
+    /// Passes by itself.
+    #[error("{0}; try again later")]
+    Overloaded(#[from] Overloaded),
+    /// The operator's.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+}
+
+/// An account with its keys, as a login needs it.
+#[derive(Clone)]
+pub struct Login {
+    pub row: AccountRow,
+    pub credentials: Credentials,
+}
+
+impl Login {
+    fn standing(&self, now: Timestamp) -> Standing {
+        if self.row.disabled || self.row.locked_until > now {
+            return Standing::Disabled;
+        }
+        Standing::Active(self.row.id)
+    }
+}
+
+type Key = (HostId, CompactString);
+
+/// Handle on all accounts; shared behind an `Arc`.
+pub struct Accounts {
+    db: Db,
+    clock: Clock,
+    derivation: Derivation,
+    secret: [u8; 32],
+    iterations: NonZeroU32,
+    cache: Mutex<Cache>,
+}
+
+struct Cache {
+    logins: Generations<Key, (Timestamp, Arc<Login>)>,
+    /// Counts changes, so that what was read before one is not kept after it.
+    changes: u64,
+}
+
+impl Accounts {
+    /// Reads the installation's secret, and makes it at the first start.
+    pub async fn open(
+        db: Db,
+        clock: Clock,
+        derivation: Derivation,
+    ) -> Result<Accounts, StorageError> {
+        let fresh = clock.random().bytes();
+        let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
+        let logins = Generations::new(CACHE_SIZE);
+        let cache = Mutex::new(Cache { logins, changes: 0 });
+        Ok(Accounts { db, clock, derivation, secret, iterations: DEFAULT_ITERATIONS, cache })
+    }
+
+    /// Makes an account. Neither name nor password need be prepared.
+    pub async fn create(
+        &self,
+        host: HostId,
+        username: &str,
+        password: &str,
+    ) -> Result<AccountId, AccountError> {
+        let username = localpart(username)?.into_owned();
+        let credentials = self.derive(password).await?;
+        let now = self.clock.now();
+        let created = self.db.try_write(move |tx| {
+            Box::pin(async move {
+                let id = store::create(tx, host, &username, now).await?;
+                let id = id.ok_or(AccountError::NameTaken)?;
+                store::set_credentials(tx, id, &credentials).await?;
+                Ok(id)
+            })
+        });
+        created.await
+    }
+
+    /// Deletes an account; its id and what belongs to it is never given to another one.
+    pub async fn delete(&self, host: HostId, username: &str) -> Result<AccountId, AccountError> {
+        let key = key(host, username)?;
+        let (name, now) = (key.1.clone(), self.clock.now());
+        let deleted = self
+            .db
+            .write(move |tx| Box::pin(async move { store::delete(tx, host, &name, now).await }))
+            .await;
+        self.forget(&key);
+        deleted?.ok_or(AccountError::NoSuchAccount)
+    }
+
+    /// Replaces the password. Existing sessions are the caller's concern.
+    pub async fn set_password(
+        &self,
+        host: HostId,
+        username: &str,
+        password: &str,
+    ) -> Result<AccountId, AccountError> {
+        let key = key(host, username)?;
+        let credentials = self.derive(password).await?;
+        let name = key.1.clone();
+        let replaced = self.db.try_write(move |tx| {
+            Box::pin(async move {
+                let row = store::find(tx, host, &name).await?;
+                let id = row.ok_or(AccountError::NoSuchAccount)?.id;
+                store::set_credentials(tx, id, &credentials).await?;
+                Ok(id)
+            })
+        });
+        let replaced = replaced.await;
+        self.forget(&key);
+        replaced
+    }
+
+    /// Enables or disables logins. Existing sessions are the caller's concern.
+    pub async fn set_disabled(
+        &self,
+        host: HostId,
+        username: &str,
+        disabled: bool,
+    ) -> Result<(), AccountError> {
+        let key = key(host, username)?;
+        let name = key.1.clone();
+        let changed = self.db.write(move |tx| {
+            Box::pin(async move { store::set_disabled(tx, host, &name, disabled).await })
+        });
+        self.finish_change(&key, changed.await)
+    }
+
+    /// Refuses logins until `until`.
+    pub async fn lock(
+        &self,
+        host: HostId,
+        username: &str,
+        until: Timestamp,
+    ) -> Result<(), AccountError> {
+        let key = key(host, username)?;
+        let name = key.1.clone();
+        let changed = self
+            .db
+            .write(move |tx| Box::pin(async move { store::lock(tx, host, &name, until).await }));
+        self.finish_change(&key, changed.await)
+    }
+
+    fn finish_change(
+        &self,
+        key: &Key,
+        changed: Result<bool, StorageError>,
+    ) -> Result<(), AccountError> {
+        self.forget(key);
+        if changed? { Ok(()) } else { Err(AccountError::NoSuchAccount) }
+    }
+
+    /// At most `limit` accounts whose names follow `after`; empty means from the first.
+    pub async fn list(
+        &self,
+        host: HostId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<AccountRow>, StorageError> {
+        let after = after.to_owned();
+        self.db
+            .read(move |tx| Box::pin(async move { store::page(tx, host, &after, limit).await }))
+            .await
+    }
+
+    /// The account of a prepared name, whether it may log in or not.
+    pub async fn find(
+        &self,
+        host: HostId,
+        username: &str,
+    ) -> Result<Option<Arc<Login>>, StorageError> {
+        let key: Key = (host, username.into());
+        let now = self.clock.now();
+        let changes = {
+            let mut cache = self.cache.lock();
+            match cache.logins.get(&key) {
+                Some((read, login)) if now.since(*read) < CACHE_FRESH => {
+                    return Ok(Some(login.clone()));
+                }
+                _ => cache.changes,
+            }
+        };
+        let name = key.1.clone();
+        let login = self.db.read(move |tx| Box::pin(load(tx, host, name))).await?;
+        let Some(login) = login.map(Arc::new) else { return Ok(None) };
+        let mut cache = self.cache.lock();
+        if cache.changes == changes {
+            cache.logins.insert(key, (now, login.clone()));
+        }
+        Ok(Some(login))
+    }
+
+    pub async fn exists(&self, host: HostId, username: &str) -> Result<bool, StorageError> {
+        Ok(self.find(host, username).await?.is_some())
+    }
+
+    /// The keys to authenticate a prepared name by. An unknown name gets fake ones that stay the
+    /// same, so that nobody learns from the answer which names exist.
+    pub async fn scram_keys(
+        &self,
+        host: HostId,
+        username: &str,
+        hash: Hash,
+    ) -> Result<(ScramKeys, Standing), StorageError> {
+        let login = self.find(host, username).await?;
+        let known = login.as_ref().and_then(|login| Some((login, login.credentials.get(hash)?)));
+        // Made in either case, so that both take the same time.
+        let fake = ScramKeys::fake(hash, &self.secret, username, self.iterations);
+        Ok(match known {
+            Some((login, keys)) => (keys.clone(), login.standing(self.clock.now())),
+            None => (fake, Standing::Unknown),
+        })
+    }
+
+    /// Checks a prepared password. An unknown name costs as much time as a known one.
+    pub async fn verify_password(
+        &self,
+        host: HostId,
+        username: &str,
+        password: zeroize::Zeroizing<String>,
+    ) -> Result<Standing, AccountError> {
+        let login = self.find(host, username).await?;
+        let keys = login.as_ref().and_then(|login| login.credentials.for_password().cloned());
+        let keys = keys.unwrap_or_else(|| {
+            ScramKeys::fake(Hash::Sha256, &self.secret, username, self.iterations)
+        });
+        let is_right = self.derivation.run(move || keys.verify(&password)).await?;
+        Ok(match login {
+            Some(login) if is_right => login.standing(self.clock.now()),
+            _ => Standing::Unknown,
+        })
+    }
+
+    /// Forgets what is remembered of a name, because another node has changed it.
+    pub fn invalidate(&self, host: HostId, username: &str) {
+        self.forget(&(host, username.into()));
+    }
+
+    fn forget(&self, key: &Key) {
+        let mut cache = self.cache.lock();
+        cache.changes += 1;
+        cache.logins.remove(key);
+    }
+
+    async fn derive(&self, password: &str) -> Result<Credentials, AccountError> {
+        let password = prepare_password(password)?;
+        let random = self.clock.random();
+        let salts = Hash::ALL.map(|_| random.bytes());
+        let iterations = self.iterations;
+        let work = move || Credentials::derive(&password, &salts, iterations);
+        Ok(self.derivation.run(work).await?)
+    }
+}
+
+fn key(host: HostId, username: &str) -> Result<Key, JidError> {
+    Ok((host, localpart(username)?.as_ref().into()))
+}
+
+async fn load(
+    tx: &mut Tx<'_>,
+    host: HostId,
+    username: CompactString,
+) -> Result<Option<Login>, StorageError> {
+    let Some(row) = store::find(tx, host, &username).await? else { return Ok(None) };
+    let credentials = store::credentials(tx, row.id).await?;
+    Ok(Some(Login { row, credentials }))
+}
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;

@@ -1,0 +1,146 @@
+use std::num::NonZeroUsize;
+
+use super::*;
+use crate::auth::plain::prepare_password;
+use crate::shutdown::Tracker;
+use crate::storage::migrate;
+use crate::storage::testing::{TestDb, backend_tests};
+use crate::telemetry::Counter;
+
+const HOST: HostId = HostId::FIRST;
+
+backend_tests! {
+    a_password_lets_in_until_it_is_replaced,
+    a_name_belongs_to_one_account,
+    a_recreated_name_is_another_account,
+    an_unknown_name_gets_the_same_keys_again,
+    a_disabled_or_locked_account_stands_apart,
+    accounts_are_listed_in_pages,
+    the_secret_stays,
+    another_process_is_noticed,
+}
+
+async fn accounts(test: &TestDb) -> Accounts {
+    accounts_with(test, Clock::fake(Timestamp(1_000_000))).await
+}
+
+async fn accounts_with(test: &TestDb, clock: Clock) -> Accounts {
+    migrate(&test.db, store::MIGRATIONS, clock.now()).await.unwrap();
+    open(test.db.clone(), clock).await
+}
+
+async fn open(db: Db, clock: Clock) -> Accounts {
+    let tracker = Tracker::new(Arc::new(Counter::default()));
+    let derivation = Derivation::new(tracker, NonZeroUsize::MIN, 100);
+    let iterations = NonZeroU32::new(8).unwrap();
+    Accounts { iterations, ..Accounts::open(db, clock, derivation).await.unwrap() }
+}
+
+async fn verify(accounts: &Accounts, username: &str, password: &str) -> Standing {
+    let password = prepare_password(password).unwrap();
+    accounts.verify_password(HOST, username, password).await.unwrap()
+}
+
+async fn a_password_lets_in_until_it_is_replaced(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let id = accounts.create(HOST, "Juliet", "pencil").await.unwrap();
+    assert_eq!(verify(&accounts, "juliet", "pencil").await, Standing::Active(id));
+    assert_eq!(verify(&accounts, "juliet", "pen").await, Standing::Unknown);
+    assert_eq!(accounts.set_password(HOST, "juliet", "feather").await, Ok(id));
+    assert_eq!(verify(&accounts, "juliet", "pencil").await, Standing::Unknown);
+    assert_eq!(verify(&accounts, "juliet", "feather").await, Standing::Active(id));
+    for hash in Hash::ALL {
+        let (keys, standing) = accounts.scram_keys(HOST, "juliet", hash).await.unwrap();
+        assert!(keys.hash == hash && keys.verify("feather"));
+        assert_eq!(standing, Standing::Active(id));
+    }
+}
+
+async fn a_name_belongs_to_one_account(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "romeo", "x").await.unwrap();
+    assert_eq!(accounts.create(HOST, "ROMEO", "y").await, Err(AccountError::NameTaken));
+    accounts.create(HostId(2), "romeo", "x").await.unwrap();
+    assert!(matches!(accounts.create(HOST, "a b", "x").await, Err(AccountError::Name(_))));
+    assert!(matches!(accounts.create(HOST, "ab", "").await, Err(AccountError::Password(_))));
+    assert_eq!(accounts.set_password(HOST, "x", "y").await, Err(AccountError::NoSuchAccount));
+    assert_eq!(accounts.delete(HOST, "x").await, Err(AccountError::NoSuchAccount));
+}
+
+async fn a_recreated_name_is_another_account(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let first = accounts.create(HOST, "romeo", "old").await.unwrap();
+    // Into the cache.
+    assert!(accounts.exists(HOST, "romeo").await.unwrap());
+    assert_eq!(accounts.delete(HOST, "romeo").await, Ok(first));
+    assert!(!accounts.exists(HOST, "romeo").await.unwrap());
+    assert_eq!(verify(&accounts, "romeo", "old").await, Standing::Unknown);
+    let second = accounts.create(HOST, "romeo", "new").await.unwrap();
+    assert_ne!(first, second);
+    assert_eq!(verify(&accounts, "romeo", "old").await, Standing::Unknown);
+    assert_eq!(verify(&accounts, "romeo", "new").await, Standing::Active(second));
+}
+
+async fn an_unknown_name_gets_the_same_keys_again(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "known", "x").await.unwrap();
+    let (known, _) = accounts.scram_keys(HOST, "known", Hash::Sha256).await.unwrap();
+    let (first, standing) = accounts.scram_keys(HOST, "ghost", Hash::Sha256).await.unwrap();
+    let (second, _) = accounts.scram_keys(HOST, "ghost", Hash::Sha256).await.unwrap();
+    assert_eq!(standing, Standing::Unknown);
+    assert!(first == second);
+    assert_eq!((first.salt.len(), first.iterations), (known.salt.len(), known.iterations));
+    // And after a restart, which keeps the secret.
+    let again = open(test.db.clone(), Clock::fake(Timestamp(0))).await;
+    assert!(again.scram_keys(HOST, "ghost", Hash::Sha256).await.unwrap().0 == first);
+}
+
+async fn a_disabled_or_locked_account_stands_apart(test: TestDb) {
+    let clock = Clock::fake(Timestamp(1_000_000));
+    let accounts = accounts_with(&test, clock.clone()).await;
+    let id = accounts.create(HOST, "tybalt", "x").await.unwrap();
+    accounts.set_disabled(HOST, "tybalt", true).await.unwrap();
+    assert_eq!(verify(&accounts, "tybalt", "x").await, Standing::Disabled);
+    assert_eq!(verify(&accounts, "tybalt", "wrong").await, Standing::Unknown);
+    accounts.set_disabled(HOST, "tybalt", false).await.unwrap();
+    assert_eq!(verify(&accounts, "tybalt", "x").await, Standing::Active(id));
+    accounts.lock(HOST, "tybalt", clock.now() + Duration::from_secs(60)).await.unwrap();
+    assert_eq!(verify(&accounts, "tybalt", "x").await, Standing::Disabled);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(verify(&accounts, "tybalt", "x").await, Standing::Active(id));
+    let nobody = accounts.set_disabled(HOST, "nobody", true).await;
+    assert_eq!(nobody, Err(AccountError::NoSuchAccount));
+}
+
+async fn accounts_are_listed_in_pages(test: TestDb) {
+    let accounts = accounts(&test).await;
+    for name in ["c", "a", "e", "b", "d"] {
+        accounts.create(HOST, name, "x").await.unwrap();
+    }
+    accounts.create(HostId(2), "z", "x").await.unwrap();
+    accounts.delete(HOST, "c").await.unwrap();
+    let names = async |after| {
+        let rows = accounts.list(HOST, after, 2).await.unwrap();
+        rows.into_iter().map(|row| row.username).collect::<Vec<_>>()
+    };
+    assert_eq!(names("").await, ["a", "b"]);
+    assert_eq!(names("b").await, ["d", "e"]);
+    assert!(names("e").await.is_empty());
+}
+
+async fn the_secret_stays(test: TestDb) {
+    let first = accounts(&test).await.secret;
+    assert_eq!(open(test.db.clone(), Clock::fake(Timestamp(0))).await.secret, first);
+}
+
+async fn another_process_is_noticed(test: TestDb) {
+    let clock = Clock::fake(Timestamp(1_000_000));
+    let here = accounts_with(&test, clock.clone()).await;
+    let there = open(test.another().await, clock.clone()).await;
+    let id = here.create(HOST, "juliet", "pencil").await.unwrap();
+    assert_eq!(verify(&here, "juliet", "pencil").await, Standing::Active(id));
+    there.set_password(HOST, "juliet", "feather").await.unwrap();
+    clock.advance(CACHE_FRESH);
+    assert_eq!(verify(&here, "juliet", "pencil").await, Standing::Unknown);
+    assert_eq!(verify(&here, "juliet", "feather").await, Standing::Active(id));
+}
