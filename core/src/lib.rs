@@ -13,6 +13,7 @@ pub mod host;
 pub mod jid;
 pub mod ns;
 pub mod stanza;
+pub mod xml;
 
 // 1 accept, 2 TLS: bytes only
 pub mod net;

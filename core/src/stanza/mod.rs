@@ -4,11 +4,25 @@
 //! in the content namespace (`jabber:client`, `jabber:server`, …) carries no `xmlns`, so the same
 //! bytes serve every kind of stream; any other child declares its own.
 
+mod build;
+mod error;
+mod marks;
+mod parse;
+mod payload;
+mod render;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use compact_str::CompactString;
-use smallvec::SmallVec;
 
 use crate::jid::Jid;
+
+pub use error::{Condition, Defect, ErrorType, StanzaError};
+pub use marks::Marks;
+pub use parse::{AddressMemo, Parsed, parse};
+pub use payload::{Child, ChildRef, Payload};
+pub use render::RootNamespace;
 
 /// What the head says: the stanza's name and its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +64,57 @@ pub enum IqType {
     Error,
 }
 
+impl Kind {
+    /// Name of the stanza's element.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Message(_) => "message",
+            Kind::Presence(_) => "presence",
+            Kind::Iq(_) => "iq",
+        }
+    }
+
+    /// Value of the `type` attribute; `None` for the default, which is not written.
+    pub fn type_name(self) -> Option<&'static str> {
+        Some(match self {
+            Kind::Message(MessageType::Normal) | Kind::Presence(PresenceType::Available) => {
+                return None;
+            }
+            Kind::Message(MessageType::Chat) => "chat",
+            Kind::Message(MessageType::Groupchat) => "groupchat",
+            Kind::Message(MessageType::Headline) => "headline",
+            Kind::Presence(PresenceType::Unavailable) => "unavailable",
+            Kind::Presence(PresenceType::Subscribe) => "subscribe",
+            Kind::Presence(PresenceType::Subscribed) => "subscribed",
+            Kind::Presence(PresenceType::Unsubscribe) => "unsubscribe",
+            Kind::Presence(PresenceType::Unsubscribed) => "unsubscribed",
+            Kind::Presence(PresenceType::Probe) => "probe",
+            Kind::Iq(IqType::Get) => "get",
+            Kind::Iq(IqType::Set) => "set",
+            Kind::Iq(IqType::Result) => "result",
+            Kind::Message(MessageType::Error)
+            | Kind::Presence(PresenceType::Error)
+            | Kind::Iq(IqType::Error) => "error",
+        })
+    }
+
+    /// Of type `error`.
+    pub fn is_error(self) -> bool {
+        self.type_name() == Some("error")
+    }
+
+    /// The same stanza of type `error`.
+    pub fn to_error(self) -> Kind {
+        match self {
+            Kind::Message(_) => Kind::Message(MessageType::Error),
+            Kind::Presence(_) => Kind::Presence(PresenceType::Error),
+            Kind::Iq(_) => Kind::Iq(IqType::Error),
+        }
+    }
+}
+
 /// Owned part of a stanza.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub kind: Kind,
     pub to: Option<Jid>,
@@ -60,25 +123,10 @@ pub struct Head {
     pub lang: Option<CompactString>,
 }
 
-/// Where a child stands in [`Payload::bytes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Child {
-    /// Octet range of the whole element.
-    pub start: u32,
-    pub end: u32,
-    /// Octet range of its local name.
-    pub name_start: u32,
-    pub name_end: u32,
-    /// Octet range of its namespace; empty for the content namespace.
-    pub ns_start: u32,
-    pub ns_end: u32,
-}
-
-/// Canonical children with their index. Cloning shares the bytes.
-#[derive(Clone, Debug, Default)]
-pub struct Payload {
-    pub bytes: Bytes,
-    pub index: SmallVec<[Child; 2]>,
+impl Head {
+    pub fn new(kind: Kind) -> Head {
+        Head { kind, to: None, from: None, id: None, lang: None }
+    }
 }
 
 /// One stanza on its way through the server.
@@ -86,6 +134,8 @@ pub struct Payload {
 pub struct Stanza {
     pub head: Head,
     pub payload: Payload,
+    /// What the children are about; appended ones included, hidden ones too.
+    pub marks: Marks,
     /// Children that steps added on the way (stanza-id, delay), in canonical form.
     pub appended: Option<Box<Vec<Bytes>>>,
     /// Bit per index of `payload` that is not delivered (a foreign stanza-id, say).

@@ -1,0 +1,17 @@
+//! From octets to strictly checked XML and back: a byte framer, a reader that refuses what RFC 6120
+//! §11 forbids, and a writer of the canonical form. No octet of a peer is passed on as it came.
+
+pub mod canonical;
+mod chars;
+pub mod element;
+mod error;
+pub mod framer;
+pub mod header;
+pub mod reader;
+mod tag;
+pub mod writer;
+
+pub use element::Element;
+pub use error::XmlError;
+pub use framer::{Frame, FrameLimits, Framer, single_element};
+pub use header::{ContentNamespace, StreamContext, StreamHeader};
