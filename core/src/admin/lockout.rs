@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::net::limits::Origin;
+
 /// Wrong secrets before an address has to wait.
 const ALLOWED: u32 = 10;
 /// The first wait; each further failure doubles it.
@@ -16,7 +18,7 @@ const REMEMBERED: usize = 4096;
 
 /// Failures per address. Times are on the monotonic clock of the caller.
 #[derive(Debug, Default)]
-pub struct Lockout(Mutex<HashMap<IpAddr, Failures>>);
+pub struct Lockout(Mutex<HashMap<Origin, Failures>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -43,7 +45,7 @@ impl Failures {
 impl Lockout {
     /// How long this address still has to wait; `None`: it may try.
     pub fn wait(&self, address: IpAddr, now: Duration) -> Option<Duration> {
-        let failures = self.0.lock().get(&network(address)).copied()?;
+        let failures = self.0.lock().get(&Origin::from(address)).copied()?;
         failures.until().checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
@@ -55,11 +57,12 @@ impl Lockout {
         }
         if known.len() >= REMEMBERED {
             let oldest = known.iter().min_by_key(|(_, failures)| failures.last);
-            if let Some(address) = oldest.map(|(address, _)| *address) {
-                known.remove(&address);
+            if let Some(origin) = oldest.map(|(origin, _)| *origin) {
+                known.remove(&origin);
             }
         }
-        let failures = known.entry(network(address)).or_insert(Failures { count: 0, last: now });
+        let failures =
+            known.entry(Origin::from(address)).or_insert(Failures { count: 0, last: now });
         if failures.is_forgotten(now) {
             failures.count = 0;
         }
@@ -69,15 +72,7 @@ impl Lockout {
 
     /// A right secret came from this address.
     pub fn succeeded(&self, address: IpAddr) {
-        self.0.lock().remove(&network(address));
-    }
-}
-
-/// One customer has a whole /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-        v4 => v4,
+        self.0.lock().remove(&Origin::from(address));
     }
 }
 

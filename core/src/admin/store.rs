@@ -1,6 +1,7 @@
-//! The tables `api_token` and `audit`.
+//! The tables `api_token`, `administrator` and `audit`.
 
 use crate::clock::{StanzaId, Timestamp};
+use crate::host::AccountId;
 use crate::storage::{Row, StorageError, Tx, params};
 
 /// A bearer token as the database knows it: without the token.
@@ -84,6 +85,31 @@ pub async fn tokens(
 /// False when there is none.
 pub async fn delete_token(tx: &mut Tx<'_>, id: &str) -> Result<bool, StorageError> {
     Ok(tx.execute("DELETE FROM api_token WHERE id = $1", params![id]).await? > 0)
+}
+
+/// The accounts that may administer the server.
+pub async fn administrators(tx: &mut Tx<'_>) -> Result<Vec<AccountId>, StorageError> {
+    let rows = tx.query("SELECT account FROM administrator", &[]).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Makes an account an administrator; nothing changes when it is one.
+pub async fn appoint(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let sql = "INSERT INTO administrator (account, appointed, appointed_by) VALUES ($1, $2, $3) \
+               ON CONFLICT DO NOTHING";
+    tx.execute(sql, params![account, now, actor]).await?;
+    Ok(())
+}
+
+/// Takes the right away; nothing changes when the account has none.
+pub async fn dismiss(tx: &mut Tx<'_>, account: AccountId) -> Result<(), StorageError> {
+    tx.execute("DELETE FROM administrator WHERE account = $1", params![account]).await?;
+    Ok(())
 }
 
 pub async fn insert_audit(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), StorageError> {

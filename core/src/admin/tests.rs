@@ -1,5 +1,6 @@
 //! The API over real HTTP, on both databases.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,28 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::api::About;
 use super::*;
+use crate::auth::accounts::Accounts;
+use crate::auth::derive::Derivation;
 use crate::clock::{Clock, Timestamp};
+use crate::host::HostId;
 use crate::http::{Door, Health, Limits, Plain, Readiness, Server};
+use crate::net::listener::Listener;
+use crate::properties::{Declared, Properties, Property};
 use crate::shutdown::Tracker;
 use crate::storage::migrate::migrate;
 use crate::storage::testing::TestDb;
 use crate::telemetry::Counter;
 use crate::telemetry::metrics::series;
+
+static GREETING: Property<String> =
+    Property::new("test.greeting", || "hello".to_owned(), "What is said first.");
+static LIMIT: Property<u32> =
+    Property::new("test.limit", || 5, "How often.").within("1 to 10", |n| (1..=10).contains(n));
+const DECLARED: &[&dyn Declared] = &[&GREETING, &LIMIT];
 
 const NOW: Timestamp = Timestamp(1_750_000_000_000);
 
@@ -34,20 +46,27 @@ struct Console {
 impl Console {
     async fn start(test: &TestDb) -> Console {
         let (db, clock) = (test.db.clone(), Clock::fake(NOW));
-        migrate(&db, MIGRATIONS, clock.now()).await.expect("migrated");
+        let tables = [MIGRATIONS, crate::auth::store::MIGRATIONS, crate::properties::MIGRATIONS];
+        migrate(&db, &tables.concat(), clock.now()).await.expect("migrated");
+        let tracker = Tracker::new(Arc::new(Counter::new()));
+        let derivation = Derivation::new(tracker.clone(), NonZeroUsize::MIN, 8);
+        let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await;
+        let accounts = Arc::new(accounts.expect("accounts"));
+        let properties = Properties::load(db.clone(), clock.clone(), DECLARED).await;
+        let properties = properties.expect("properties");
         let local = Token::new(clock.random());
         let gate = Arc::new(Gate::new(db.clone(), clock.clone(), local.hash()));
         let ports = ArcSwap::from_pointee([("console".to_owned(), 9090)].into());
         let about = About { domain: "example.org".to_owned(), started: clock.boot(), ports };
-        let api = Arc::new(Api { db, clock, health: Health::starting(), about });
+        let health = Health::starting();
+        let api = Arc::new(Api { db, clock, accounts, properties, health, about });
         let routes = Routes::new();
         api::mount(&routes, api.clone(), gate.clone());
         let metrics = Arc::new(Metrics::new());
         metrics.counter(series("hearth_test_total", "A test.")).inc();
         mount_metrics(&routes, metrics, gate);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let tracker = Tracker::new(Arc::new(Counter::new()));
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = listener.local_addr();
         let (door, limits) = (Door::Plain(Plain::Refuse), Limits::default());
         let server = Server { routes, door, limits, tracker: tracker.clone() };
         tracker.spawn("http", server.serve(listener));
@@ -95,6 +114,12 @@ impl Console {
         let (status, body) = self.call(Method::GET, path, None).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
+    }
+
+    async fn new_user(&self, name: &str) {
+        let new = json!({ "name": name, "password": "secret" });
+        let (status, made) = self.call(Method::POST, "/users", Some(new)).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
     }
 
     async fn new_token(&self, name: &str) -> (String, String) {
@@ -251,7 +276,111 @@ async fn metrics_are_open_on_this_machine(test: TestDb) {
     assert!(body.as_str().is_some_and(|text| text.contains("hearth_test_total 1")), "{body}");
 }
 
+async fn a_user_is_made_shown_and_deleted(test: TestDb) {
+    let console = Console::start(&test).await;
+    let new = json!({ "name": "Rom\u{e9}o", "password": "secret" });
+    let (status, made) = console.call(Method::POST, "/users", Some(new.clone())).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    assert_eq!(made["jid"], "rom\u{e9}o@example.org");
+    assert_eq!(made["administrator"], false);
+    assert_eq!(console.get("/users/rom%C3%A9o").await, made);
+    assert_eq!(console.call(Method::POST, "/users", Some(new)).await.0, StatusCode::CONFLICT);
+    let gone = console.call(Method::DELETE, "/users/rom%C3%A9o", None).await;
+    assert_eq!(gone.0, StatusCode::NO_CONTENT, "{}", gone.1);
+    assert_eq!(console.call(Method::GET, "/users/rom%C3%A9o", None).await.0, StatusCode::NOT_FOUND);
+}
+
+async fn bad_names_and_passwords_are_explained(test: TestDb) {
+    let console = Console::start(&test).await;
+    for (name, password) in [("a b", "x"), ("", "x"), ("romeo", "")] {
+        let new = json!({ "name": name, "password": password });
+        let (status, told) = console.call(Method::POST, "/users", Some(new)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name:?} {password:?}: {told}");
+    }
+    assert_eq!(console.get("/users").await["items"], json!([]));
+}
+
+async fn a_new_password_replaces_the_old_one(test: TestDb) {
+    let console = Console::start(&test).await;
+    let right = async |password: &str| {
+        let password = password.to_owned().into();
+        let verified = console.api.accounts.verify_password(HostId::FIRST, "romeo", password);
+        matches!(verified.await.expect("verified"), crate::auth::Standing::Active(_))
+    };
+    console.new_user("romeo").await;
+    assert!(right("secret").await);
+    let new = json!({ "password": "other" });
+    let changed = console.call(Method::PUT, "/users/romeo/password", Some(new.clone())).await;
+    assert_eq!(changed.0, StatusCode::NO_CONTENT, "{}", changed.1);
+    assert!(right("other").await && !right("secret").await);
+    let unknown = console.call(Method::PUT, "/users/nobody/password", Some(new)).await;
+    assert_eq!(unknown.0, StatusCode::NOT_FOUND);
+}
+
+async fn a_user_is_locked_and_unlocked(test: TestDb) {
+    let console = Console::start(&test).await;
+    console.new_user("romeo").await;
+    for (method, locked) in [(Method::PUT, true), (Method::DELETE, false)] {
+        let done = console.call(method, "/users/romeo/lock", None).await;
+        assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+        assert_eq!(console.get("/users/romeo").await["locked"], locked);
+    }
+}
+
+async fn an_administrator_made_anew_is_none(test: TestDb) {
+    let console = Console::start(&test).await;
+    console.new_user("romeo").await;
+    let done = console.call(Method::PUT, "/users/romeo/administrator", None).await;
+    assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+    assert_eq!(console.get("/users/romeo").await["administrator"], true);
+    console.call(Method::DELETE, "/users/romeo", None).await;
+    console.new_user("romeo").await;
+    assert_eq!(console.get("/users/romeo").await["administrator"], false);
+}
+
+async fn users_are_paged_by_name(test: TestDb) {
+    let console = Console::start(&test).await;
+    for name in ["c", "a", "b"] {
+        console.new_user(name).await;
+    }
+    let first = console.get("/users?limit=2").await;
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items").iter();
+        items.map(|user| user["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names(&first), ["a", "b"]);
+    assert_eq!(first["next"], "b");
+    assert_eq!(names(&console.get("/users?limit=2&after=b").await), ["c"]);
+}
+
+async fn properties_are_listed_set_and_reset(test: TestDb) {
+    let console = Console::start(&test).await;
+    let listed = console.get("/properties?limit=1").await;
+    assert_eq!(listed["items"][0]["name"], "test.greeting");
+    assert_eq!(listed["items"][0]["doc"], "What is said first.");
+    let rest = console.get("/properties?after=test.greeting").await;
+    assert_eq!((&rest["items"][0]["name"], &rest["next"]), (&json!("test.limit"), &Value::Null));
+    let value = |value: Value| Some(json!({ "value": value }));
+    let (status, set) = console.call(Method::PUT, "/properties/test.limit", value(json!(7))).await;
+    assert_eq!((status, &set["value"]), (StatusCode::OK, &json!("7")));
+    let (status, told) =
+        console.call(Method::PUT, "/properties/test.limit", value(json!("11"))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(told["detail"].as_str().is_some_and(|text| text.contains("1 to 10")), "{told}");
+    let (status, _) = console.call(Method::PUT, "/properties/test.limt", value(json!(1))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, reset) = console.call(Method::DELETE, "/properties/test.limit", None).await;
+    assert_eq!(reset["value"], "5");
+}
+
 crate::backend_tests! {
+    a_user_is_made_shown_and_deleted,
+    bad_names_and_passwords_are_explained,
+    a_new_password_replaces_the_old_one,
+    a_user_is_locked_and_unlocked,
+    an_administrator_made_anew_is_none,
+    users_are_paged_by_name,
+    properties_are_listed_set_and_reset,
     every_route_is_closed_without_a_token,
     the_description_is_open,
     problems_are_json_with_status_and_detail,

@@ -1,21 +1,18 @@
 //! One accept loop per HTTP port.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::Request;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::HOST;
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::routes::{plain, redirect};
 use super::{Limits, Peer, Response, Routes, connection, health};
+use crate::net::listener::Listener;
 use crate::net::tls::TlsAcceptor;
 use crate::shutdown::Tracker;
-use crate::telemetry::Backoff;
 
 /// What an unencrypted port does for clients that are not on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,31 +43,17 @@ pub struct Server {
 
 impl Server {
     /// Accepts until the soft stop. Connections above the limit wait in the kernel's queue.
-    pub async fn serve(self, listener: TcpListener) {
-        let permits = Arc::new(Semaphore::new(self.limits.connections));
-        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
+    pub async fn serve(self, listener: Listener) {
+        let slots = Arc::new(Semaphore::new(self.limits.connections));
         let soft = self.tracker.soft().clone();
-        loop {
-            let accepted = tokio::select! {
-                () = soft.cancelled() => return,
-                accepted = accept(&listener, &permits) => accepted,
-            };
-            match accepted {
-                Ok((stream, peer, permit)) => {
-                    backoff.reset();
-                    let server = self.clone();
-                    self.tracker.spawn("http connection", async move {
-                        connection::run(server, stream, peer).await;
-                        drop(permit);
-                    });
-                }
-                // Out of descriptors, most likely: the others go on, and one may end meanwhile.
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an HTTP connection");
-                    tokio::time::sleep(backoff.next_delay(u64::MAX)).await;
-                }
-            }
-        }
+        let accept = listener.serve(slots, soft, |stream, address, permit| {
+            let server = self.clone();
+            self.tracker.spawn("http connection", async move {
+                connection::run(server, stream, Peer { address, secure: false }).await;
+                drop(permit);
+            });
+        });
+        accept.await;
     }
 
     /// Answers one request of a connection.
@@ -96,13 +79,4 @@ impl Server {
             ),
         }
     }
-}
-
-type Accepted = (tokio::net::TcpStream, Peer, OwnedSemaphorePermit);
-
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, address) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, Peer { address, secure: false }, permit))
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use warp::Filter;
 
 use super::*;
+use crate::net::listener::Listener;
 use crate::shutdown::Tracker;
 use crate::telemetry::Counter;
 
@@ -40,8 +41,8 @@ async fn open(door: Door, limits: Limits) -> Running {
         Allowance::body(0),
         warp::ext::get::<Peer>().map(|peer: Peer| peer.secure.to_string()).boxed(),
     );
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = listener.local_addr();
     let server = Server { routes, door, limits, tracker: tracker.clone() };
     tracker.spawn("http", server.serve(listener));
     Running { address, tracker, health }

@@ -7,9 +7,11 @@ mod call;
 mod http;
 mod openapi;
 mod problem;
+mod properties;
 mod route;
 mod server;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 
@@ -23,22 +25,27 @@ pub use route::{Access, Route};
 pub use server::About;
 
 use super::audit as log;
+use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
+use crate::properties::Properties;
 use crate::storage::{BoxFuture, Db, Tx};
 
 /// What the handlers work on.
 pub struct Api {
     pub db: Db,
     pub clock: Clock,
+    pub accounts: Arc<Accounts>,
+    pub properties: Properties,
     pub health: Arc<Health>,
     pub about: About,
 }
 
 /// Every route of the API.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    let nouns = [server::ROUTES, tokens::ROUTES, audit::ROUTES, openapi::ROUTES];
-    nouns.into_iter().flatten()
+    let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
+    let nouns = [users::ROUTES].into_iter().chain(server).chain([openapi::ROUTES]);
+    nouns.flatten()
 }
 
 /// What a call asks for, before its route is known.
@@ -60,6 +67,11 @@ impl Api {
 }
 
 impl Call {
+    /// Notes in the audit log what was done in a transaction of its own.
+    pub async fn note(&self, action: &'static str, target: &str) -> Result<(), Problem> {
+        self.change(action, target, |_| Box::pin(async { Ok(()) })).await
+    }
+
     /// Runs `change` and notes it in the audit log, in one transaction.
     pub async fn change<T, F>(
         &self,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::json;
+use serde_json::{Value, json};
 use warp::Reply;
 
 use crate::http::Response;
@@ -66,14 +66,18 @@ impl Problem {
     }
 
     /// RFC 9457 §3.1: without a `type` of its own, the title is the status' reason.
-    pub fn into_response(self) -> Response {
+    pub fn to_json(&self) -> Value {
         let status = self.status();
-        let body = json!({
+        json!({
             "title": status.canonical_reason(),
             "status": status.as_u16(),
             "detail": self.to_string(),
-        });
-        let mut response = warp::reply::with_status(body.to_string(), status).into_response();
+        })
+    }
+
+    pub fn into_response(self) -> Response {
+        let body = self.to_json().to_string();
+        let mut response = warp::reply::with_status(body, self.status()).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
         if let Some((name, value)) = self.header() {

@@ -8,6 +8,12 @@ CREATE TABLE api_token (
     expires BIGINT,
     last_used BIGINT
 );
+CREATE TABLE administrator (
+    -- an account that is made anew under the same name is another one
+    account BIGINT PRIMARY KEY,
+    appointed BIGINT NOT NULL,
+    appointed_by TEXT NOT NULL
+);
 CREATE TABLE audit (
     -- sortable by time
     id BYTEA PRIMARY KEY,
