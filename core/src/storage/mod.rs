@@ -11,6 +11,7 @@
 mod commit;
 mod dialect;
 mod error;
+pub mod lease;
 pub mod migrate;
 mod postgres;
 mod sqlite;
@@ -109,6 +110,20 @@ impl Db {
         match &*self.0.backend {
             Backend::Sqlite(sqlite) => sqlite.read(body).await,
             Backend::Postgres(postgres) => postgres.read(body).await,
+        }
+    }
+
+    /// As [`Db::write`] on the connection that load cannot occupy.
+    async fn reserved<T, F>(&self, body: F) -> Result<T, StorageError>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, StorageError>>
+            + Send
+            + 'static,
+        T: Send + 'static,
+    {
+        match &*self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(body).await,
+            Backend::Postgres(postgres) => postgres.write(body, true).await,
         }
     }
 

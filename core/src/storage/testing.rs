@@ -1,10 +1,13 @@
 //! One suite, both databases. Each test gets an empty database of its own: a temporary file, and
 //! a schema in the PostgreSQL server that `HEARTH_TEST_POSTGRES` names.
 
+use std::sync::Arc;
+
 use tempfile::TempDir;
 
 use super::{DatabaseUrl, Db, Synchronous};
 use crate::clock::Random;
+use crate::shutdown::Tracker;
 
 /// A database that goes away with the test.
 pub struct TestDb {
@@ -15,7 +18,7 @@ pub struct TestDb {
 
 impl TestDb {
     fn new(db: Db, url: DatabaseUrl, folder: Option<TempDir>) -> TestDb {
-        tokio::spawn(db.run_appends());
+        Tracker::new(Arc::default()).spawn("appends", db.run_appends());
         TestDb { db, url, _folder: folder }
     }
 

@@ -1,4 +1,5 @@
 mod append;
+mod lease;
 mod migrate;
 
 use bytes::Bytes;
