@@ -20,6 +20,7 @@ pub mod net;
 
 // 3 streams: a sans-IO state machine and the framings that carry it
 pub mod auth;
+pub mod stream;
 
 // 9 edges
 pub mod admin;

@@ -17,11 +17,13 @@ use super::store::{self, AccountRow};
 use crate::clock::{Clock, Timestamp};
 use crate::host::{AccountId, HostId};
 use crate::jid::{JidError, localpart};
-use crate::storage::{Db, StorageError, Tx};
+use crate::storage::{Db, StorageError};
 
 /// What another node or a tool changed in the database is noticed after this time.
 const CACHE_FRESH: Duration = Duration::from_secs(30);
-/// Accounts to remember; one takes some 500 octets.
+/// The same for names that have no account.
+const UNKNOWN_FRESH: Duration = Duration::from_secs(5);
+/// Accounts to remember, and as many names without; an account takes some 500 octets.
 const CACHE_SIZE: usize = 20_000;
 
 /// Why an account cannot be made, changed or asked.
@@ -77,8 +79,36 @@ pub struct Accounts {
 
 struct Cache {
     logins: Generations<Key, (Timestamp, Arc<Login>)>,
+    /// Names without account are remembered too, else the time of an answer would tell them
+    /// apart; in a place of their own, where a flood of them displaces nobody.
+    unknown: Generations<Key, Timestamp>,
     /// Counts changes, so that what was read before one is not kept after it.
     changes: u64,
+}
+
+impl Cache {
+    /// What is remembered of a name: its account, or that it has none.
+    fn get(&mut self, key: &Key, now: Timestamp) -> Option<Option<Arc<Login>>> {
+        match self.logins.get(key) {
+            Some((read, login)) if now.since(*read) < CACHE_FRESH => Some(Some(login.clone())),
+            _ => {
+                self.unknown.get(key).filter(|read| now.since(**read) < UNKNOWN_FRESH).map(|_| None)
+            }
+        }
+    }
+
+    fn insert(&mut self, key: Key, login: Option<Arc<Login>>, now: Timestamp) {
+        match login {
+            Some(login) => self.logins.insert(key, (now, login)),
+            None => self.unknown.insert(key, now),
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.changes += 1;
+        self.logins.remove(key);
+        self.unknown.remove(key);
+    }
 }
 
 impl Accounts {
@@ -90,8 +120,8 @@ impl Accounts {
     ) -> Result<Accounts, StorageError> {
         let fresh = clock.random().bytes();
         let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
-        let logins = Generations::new(CACHE_SIZE);
-        let cache = Mutex::new(Cache { logins, changes: 0 });
+        let (logins, unknown) = (Generations::new(CACHE_SIZE), Generations::new(CACHE_SIZE));
+        let cache = Mutex::new(Cache { logins, unknown, changes: 0 });
         Ok(Accounts { db, clock, derivation, secret, iterations: DEFAULT_ITERATIONS, cache })
     }
 
@@ -102,18 +132,20 @@ impl Accounts {
         username: &str,
         password: &str,
     ) -> Result<AccountId, AccountError> {
-        let username = localpart(username)?.into_owned();
+        let key = key(host, username)?;
         let credentials = self.derive(password).await?;
-        let now = self.clock.now();
+        let (name, now) = (key.1.clone(), self.clock.now());
         let created = self.db.try_write(move |tx| {
             Box::pin(async move {
-                let id = store::create(tx, host, &username, now).await?;
+                let id = store::create(tx, host, &name, now).await?;
                 let id = id.ok_or(AccountError::NameTaken)?;
                 store::set_credentials(tx, id, &credentials).await?;
                 Ok(id)
             })
         });
-        created.await
+        let created = created.await;
+        self.forget(&key);
+        created
     }
 
     /// Deletes an account; its id and what belongs to it is never given to another one.
@@ -213,21 +245,22 @@ impl Accounts {
         let now = self.clock.now();
         let changes = {
             let mut cache = self.cache.lock();
-            match cache.logins.get(&key) {
-                Some((read, login)) if now.since(*read) < CACHE_FRESH => {
-                    return Ok(Some(login.clone()));
-                }
-                _ => cache.changes,
+            if let Some(remembered) = cache.get(&key, now) {
+                return Ok(remembered);
             }
+            cache.changes
         };
         let name = key.1.clone();
-        let login = self.db.read(move |tx| Box::pin(load(tx, host, name))).await?;
-        let Some(login) = login.map(Arc::new) else { return Ok(None) };
+        let login = self
+            .db
+            .read(move |tx| Box::pin(async move { store::login(tx, host, &name).await }))
+            .await?
+            .map(|(row, credentials)| Arc::new(Login { row, credentials }));
         let mut cache = self.cache.lock();
         if cache.changes == changes {
-            cache.logins.insert(key, (now, login.clone()));
+            cache.insert(key, login.clone(), now);
         }
-        Ok(Some(login))
+        Ok(login)
     }
 
     pub async fn exists(&self, host: HostId, username: &str) -> Result<bool, StorageError> {
@@ -277,9 +310,7 @@ impl Accounts {
     }
 
     fn forget(&self, key: &Key) {
-        let mut cache = self.cache.lock();
-        cache.changes += 1;
-        cache.logins.remove(key);
+        self.cache.lock().forget(key);
     }
 
     async fn derive(&self, password: &str) -> Result<Credentials, AccountError> {
@@ -294,16 +325,6 @@ impl Accounts {
 
 fn key(host: HostId, username: &str) -> Result<Key, JidError> {
     Ok((host, localpart(username)?.as_ref().into()))
-}
-
-async fn load(
-    tx: &mut Tx<'_>,
-    host: HostId,
-    username: CompactString,
-) -> Result<Option<Login>, StorageError> {
-    let Some(row) = store::find(tx, host, &username).await? else { return Ok(None) };
-    let credentials = store::credentials(tx, row.id).await?;
-    Ok(Some(Login { row, credentials }))
 }
 
 #[cfg(test)]

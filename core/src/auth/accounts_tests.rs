@@ -75,6 +75,7 @@ async fn a_recreated_name_is_another_account(test: TestDb) {
     assert_eq!(accounts.delete(HOST, "romeo").await, Ok(first));
     assert!(!accounts.exists(HOST, "romeo").await.unwrap());
     assert_eq!(verify(&accounts, "romeo", "old").await, Standing::Unknown);
+    // The name is remembered as unknown, and forgotten as such at once.
     let second = accounts.create(HOST, "romeo", "new").await.unwrap();
     assert_ne!(first, second);
     assert_eq!(verify(&accounts, "romeo", "old").await, Standing::Unknown);

@@ -184,3 +184,19 @@ fn fake_keys_let_nobody_in() {
     let last = format!("c=biws,r=abcdef,p={proof}");
     assert_eq!(challenged.finish(last.as_bytes()).err(), Some(ScramError::Proof));
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_is_answered(first: Vec<u8>, tail in "[a-z=,\u{0}-\u{7f}]*", last: Vec<u8>) {
+        let _ = ClientFirst::parse(&first, PLUS_OFFERED);
+        let _ = ClientFirst::parse(format!("n,,n={tail}").as_bytes(), PLUS_OFFERED);
+        let _ = crate::auth::plain::Plain::parse(&first);
+        let finish = |message: &[u8]| {
+            let first = ClientFirst::parse(b"n,,n=user,r=abc", NO_PLUS).unwrap();
+            let keys = ScramKeys::fake(Hash::Sha1, b"", "", NonZeroU32::MIN);
+            first.challenge(keys, b"", "def").0.finish(message).is_ok()
+        };
+        assert!(!finish(&last));
+        assert!(!finish(format!("c=biws,r=abcdef,{tail}").as_bytes()));
+    }
+}

@@ -164,29 +164,41 @@ pub async fn set_credentials(
     Ok(())
 }
 
-/// The keys of an account. Rows of hashes that this server does not know are left out.
-pub async fn credentials(tx: &mut Tx<'_>, id: AccountId) -> Result<Credentials, StorageError> {
+/// The account of that name with its keys, in one statement: what each login needs. Keys of hashes
+/// that this server does not know are left out.
+pub async fn login(
+    tx: &mut Tx<'_>,
+    host: HostId,
+    username: &str,
+) -> Result<Option<(AccountRow, Credentials)>, StorageError> {
     let rows = tx
         .query(
-            "SELECT hash, iterations, salt, stored_key, server_key FROM credential
-             WHERE account = $1 ORDER BY hash",
-            params![id],
+            "SELECT a.id, a.username, a.created, a.disabled, a.locked_until,
+                    c.hash, c.iterations, c.salt, c.stored_key, c.server_key
+             FROM account a LEFT JOIN credential c ON c.account = a.id
+             WHERE a.host = $1 AND a.username = $2 AND a.deleted IS NULL",
+            params![host, username],
         )
         .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
     let mut credentials = Credentials::default();
     for row in &rows {
-        let hash = Hash::from_name(&row.get::<String>(0)?);
-        let iterations = NonZeroU32::new(row.get(1)?);
-        let (Some(hash), Some(iterations)) = (hash, iterations) else { continue };
-        credentials.0.push(ScramKeys {
-            hash,
-            iterations,
-            salt: row.get::<Vec<u8>>(2)?.into(),
-            stored_key: row.get::<Vec<u8>>(3)?.into(),
-            server_key: row.get::<Vec<u8>>(4)?.into(),
-        });
+        credentials.0.extend(keys(row)?);
     }
-    Ok(credentials)
+    Ok(Some((account(first)?, credentials)))
+}
+
+fn keys(row: &Row) -> Result<Option<ScramKeys>, StorageError> {
+    let hash = row.get::<Option<String>>(5)?.and_then(|name| Hash::from_name(&name));
+    let Some(hash) = hash else { return Ok(None) };
+    let Some(iterations) = NonZeroU32::new(row.get(6)?) else { return Ok(None) };
+    Ok(Some(ScramKeys {
+        hash,
+        iterations,
+        salt: row.get::<Vec<u8>>(7)?.into(),
+        stored_key: row.get::<Vec<u8>>(8)?.into(),
+        server_key: row.get::<Vec<u8>>(9)?.into(),
+    }))
 }
 
 /// The secret of this installation from which fake keys are made; `fresh` becomes it when there
