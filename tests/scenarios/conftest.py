@@ -1,0 +1,57 @@
+"""Fixtures: one server for all tests of a worker, private ones where settings differ."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import servers
+from play import Stage
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(name): skipped on a stand-in server that lacks it")
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("needs"):
+        if mark.args[0] in servers.kind().lacks:
+            pytest.skip(f"{servers.kind().__name__} lacks: {mark.args[0]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server that tests share; each brings users of its own."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    home.mkdir()
+    running = servers.kind().set_up(home, registration_inband="true").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def stage(server):
+    """Users and clients on the shared server."""
+    stage = Stage(server)
+    yield stage
+    stage.close()
+    assert server.is_alive(), f"the server died:\n{server.log()[-3000:]}"
+
+
+@pytest.fixture
+def private_server(tmp_path):
+    """Makes servers with settings of their own: `private_server(registration_inband="false")`."""
+    made = []
+
+    def make(database: str = "sqlite", start: bool = True, **properties: str):
+        home = Path(tmp_path) / f"home-{len(made)}"
+        home.mkdir()
+        new = servers.kind().set_up(home, database, **properties)
+        made.append(new)
+        return new.start() if start else new
+
+    yield make
+    for each in made:
+        if each.is_alive():
+            each.kill()
+        shutil.rmtree(each.home, ignore_errors=True)

@@ -1,0 +1,181 @@
+"""Securing and authenticating a stream: RFC 6120 §5-§7."""
+
+import base64
+
+import pytest
+
+from play import Login, ns
+from play.client import refused
+from play.sasl import Scram, fields
+
+MECHANISMS = ["SCRAM-SHA-1", "SCRAM-SHA-256", pytest.param("SCRAM-SHA-512", marks=pytest.mark.needs("SCRAM-SHA-512")), "PLAIN"]
+
+
+@pytest.mark.parametrize("transport", ["starttls", "tls"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_user_logs_in(stage, transport, mechanism):
+    juliet = stage.user("juliet")
+    client = stage.login(juliet, Login("balcony", transport, mechanism))
+    assert client.jid == f"{juliet}/balcony"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_wrong_password_is_refused(stage, mechanism):
+    client = stage.connect()
+    client.negotiate_tls()
+    login = Login(mechanism=mechanism)
+    assert refused(lambda: client.authenticate(stage.user("juliet").name, "wrong", login)) == "not-authorized"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.needs("strict")
+def test_an_unknown_user_looks_like_a_wrong_password(stage, mechanism):
+    client = stage.connect()
+    client.negotiate_tls()
+    assert refused(lambda: client.authenticate("nobody-at-all", "x", Login(mechanism=mechanism))) == "not-authorized"
+
+
+@pytest.mark.needs("strict")
+def test_an_unknown_user_keeps_his_salt(stage):
+    """ATTACKS 13: a salt that changes from try to try tells that the account does not exist."""
+    salts = {first_challenge(stage, "nobody-at-all")["s"] for _ in range(2)}
+    assert len(salts) == 1
+
+
+def test_the_server_nonce_is_fresh(stage):
+    juliet = stage.user("juliet")
+    assert first_challenge(stage, juliet.name)["r"] != first_challenge(stage, juliet.name)["r"]
+
+
+def test_a_login_may_be_tried_again_on_the_same_stream(stage):
+    """RFC 6120 §6.4.5: a failure does not end the stream."""
+    juliet = stage.user("juliet")
+    client = stage.connect()
+    client.negotiate_tls()
+    assert refused(lambda: client.authenticate(juliet.name, "wrong", Login())) == "not-authorized"
+    client.authenticate(juliet.name, juliet.password, Login())
+
+
+def test_no_mechanism_is_offered_before_tls(stage):
+    features = stage.connect("starttls").open()
+    assert not ns.has(features, ns.SASL, "mechanisms")
+    assert ns.has(ns.child(features, ns.TLS, "starttls"), ns.TLS, "required")
+
+
+def test_plain_is_refused_without_tls(stage):
+    juliet = stage.user("juliet")
+    client = stage.connect("plain")
+    client.open()
+    login = Login(transport="plain", mechanism="PLAIN")
+    reason = refused(lambda: client.authenticate(juliet.name, juliet.password, login))
+    assert reason in ("encryption-required", "invalid-mechanism", "policy-violation", "not-authorized")
+
+
+def test_a_mechanism_that_was_not_offered_is_refused(stage):
+    client = stage.connect()
+    client.negotiate_tls()
+    client.send(f"<auth xmlns='{ns.SASL}' mechanism='X-UNKNOWN'>=</auth>")
+    assert ns.condition(client.next_element(), ns.SASL) == "invalid-mechanism"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+@pytest.mark.needs("strict")
+def test_nobody_acts_for_another(stage, mechanism):
+    """ATTACKS 9: the authorisation identity must be the account itself."""
+    mallory, victim = stage.user("mallory"), stage.user("victim")
+    client = stage.connect()
+    client.negotiate_tls()
+    login = Login(mechanism=mechanism, authzid=victim.jid)
+    reason = refused(lambda: client.authenticate(mallory.name, mallory.password, login))
+    assert reason in ("invalid-authzid", "not-authorized")
+
+
+def test_broken_base64_is_named(stage):
+    client = stage.connect()
+    client.negotiate_tls()
+    client.send(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>***</auth>")
+    assert ns.condition(client.next_element(), ns.SASL) in ("incorrect-encoding", "malformed-request")
+
+
+def test_an_aborted_exchange_is_answered(stage):
+    client = stage.connect()
+    client.negotiate_tls()
+    start_scram(client, stage.user("juliet").name)
+    client.send(f"<abort xmlns='{ns.SASL}'/>")
+    assert ns.condition(client.next_element(), ns.SASL) == "aborted"
+
+
+def test_the_later_login_takes_the_resource(stage):
+    """RFC 6120 §7.7.2.2, as Openfire's default: the older session ends with <conflict/>."""
+    juliet = stage.user("juliet")
+    older = stage.login(juliet, Login("balcony"))
+    newer = stage.login(juliet, Login("balcony"))
+    assert newer.jid == older.jid
+    assert older.expect_end() == "conflict"
+
+
+def test_the_server_chooses_a_resource(stage):
+    juliet = stage.user("juliet")
+    resources = {stage.login(juliet).jid.partition("/")[2] for _ in range(2)}
+    assert len(resources) == 2 and "" not in resources
+
+
+@pytest.mark.needs("strict")
+def test_a_stanza_before_bind_is_refused(stage):
+    client = stage.authenticate(stage.user("juliet"))
+    client.message("romeo@localhost", "too early")
+    assert client.expect_end() == "not-authorized"
+
+
+@pytest.mark.needs("strict")
+def test_a_stanza_before_login_is_refused(stage):
+    client = stage.connect()
+    client.negotiate_tls()
+    client.message("romeo@localhost", "too early")
+    assert client.expect_end() == "not-authorized"
+
+
+def test_an_unknown_host_is_refused(stage):
+    client = stage.connect()
+    assert refused(lambda: client.open(to="elsewhere.example")) == "host-unknown"
+
+
+@pytest.mark.needs("strict")
+def test_the_host_stays_for_the_whole_stream(stage):
+    """ATTACKS 10: a stream that restarts for another host is not the one that logged in."""
+    juliet = stage.user("juliet")
+    client = stage.authenticate(juliet)
+    client._restart()
+    assert refused(lambda: client.open(to="elsewhere.example")) is not None
+
+
+def test_what_is_pipelined_behind_starttls_has_no_effect(stage):
+    """ATTACKS 6: bytes sent in the clear must not be taken as said under TLS."""
+    client = stage.connect("starttls")
+    client.open()
+    injected = f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>AGEAYg==</auth>"
+    client.send(f"<starttls xmlns='{ns.TLS}'/>{injected}")
+    answers_in_the_clear_or_drops(client)
+
+
+def answers_in_the_clear_or_drops(client):
+    """Either the server gives up the connection, or TLS starts on a clean state."""
+    try:
+        assert ns.name(client.next_element()) == "proceed"
+        client.start_tls()
+        features = client.open()
+    except (OSError, AssertionError):
+        return
+    assert ns.has(features, ns.SASL, "mechanisms")
+
+
+def start_scram(client, name):
+    exchange = Scram("SCRAM-SHA-256", name, "x")
+    client.send(f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-256'>{exchange.first()}</auth>")
+    return client.next_element()
+
+
+def first_challenge(stage, name):
+    client = stage.connect()
+    client.negotiate_tls()
+    return fields(base64.b64decode(start_scram(client, name).text or "").decode())

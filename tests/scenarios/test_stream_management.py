@@ -1,0 +1,215 @@
+"""Acknowledgements and resumption: XEP-0198."""
+
+import pytest
+
+from play import Login, Stage, StreamClosed, ns
+
+
+def with_sm(stage, user, resource=None):
+    client = stage.login(user, Login(resource))
+    client.enable_sm()
+    client.presence()
+    client.expect_presence(from_=client)
+    return client
+
+
+@pytest.fixture
+def pair(stage):
+    """Romeo, and Juliet with stream management."""
+    return stage.enter("romeo"), with_sm(stage, stage.user("juliet"))
+
+
+def resume(stage, user, previous, h=None):
+    """A new connection that asks to go on; the client and the answer."""
+    client = stage.authenticate(user)
+    return client, client.resume(previous, h)
+
+
+def test_it_is_offered_behind_login(stage):
+    assert ns.has(stage.authenticate(stage.user("juliet")).features, ns.SM, "sm")
+
+
+def test_enabling_before_bind_fails(stage):
+    client = stage.authenticate(stage.user("juliet"))
+    client.send(f"<enable xmlns='{ns.SM}'/>")
+    assert ns.name(client.next_element()) == "failed"
+
+
+def test_enabling_twice_fails(stage):
+    client = with_sm(stage, stage.user("juliet"))
+    client.send(f"<enable xmlns='{ns.SM}' resume='true'/>")
+    try:
+        assert ns.name(client.expect(lambda s: s.tag.startswith(f"{{{ns.SM}}}"), "<failed/>")) == "failed"
+    except StreamClosed:
+        pass
+
+
+def test_the_server_counts_stanzas(stage):
+    """Everything of the three kinds, nothing else; since <enable/>."""
+    juliet = stage.login(stage.user("juliet"))
+    juliet.enable_sm()
+    juliet.presence()
+    juliet.message("nobody-at-all@localhost", "hi", "headline")
+    juliet.sync()
+    assert juliet.acknowledged() == 3
+
+
+@pytest.mark.needs("strict")
+def test_the_server_asks_for_acknowledgement(pair):
+    romeo, juliet = pair
+    juliet.answers_acks = False
+    romeo.message(juliet, "hi")
+    juliet.expect(lambda s: s.tag == f"{{{ns.SM}}}r", "<r/>")
+
+
+@pytest.mark.needs("strict")
+def test_acknowledging_more_than_was_sent_ends_the_stream(pair):
+    """XEP-0198 §4: an h above what was sent is a stream error."""
+    _, juliet = pair
+    juliet.acknowledge(h=1000)
+    assert juliet.expect_end() == "undefined-condition"
+
+
+def test_a_cut_session_is_resumed_and_loses_nothing(stage):
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    romeo.message(juliet, "seen")
+    juliet.expect_message("seen")
+    juliet.cut()
+    romeo.message(juliet, "while away")
+    romeo.sync()
+    again, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "resumed" and answer.get("previd") == juliet.resumption
+    again.expect_message("while away", from_=romeo)
+    again.expect_nothing(romeo)
+
+
+def test_what_was_not_acknowledged_comes_again(stage):
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    juliet.answers_acks = False
+    before = juliet.handled
+    for body in ("one", "two", "three"):
+        romeo.message(juliet, body)
+        juliet.expect_message(body)
+    juliet.cut()
+    again, _ = resume(stage, user, juliet, h=before + 1)
+    assert [ns.body(again.expect_message(from_=romeo)) for _ in range(2)] == ["two", "three"]
+
+
+def test_the_answer_says_what_the_server_has(stage):
+    user = stage.user("juliet")
+    juliet = stage.login(user)
+    juliet.enable_sm()
+    for number in range(3):
+        juliet.message("nobody-at-all@localhost", str(number), "headline")
+    assert juliet.acknowledged() == 3
+    juliet.cut()
+    _, answer = resume(stage, user, juliet)
+    assert answer.get("h") == "3"
+
+
+def test_contacts_do_not_notice_a_resumption(stage):
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    stage.befriend(romeo, juliet)
+    juliet.cut()
+    again, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "resumed"
+    romeo.expect_nothing(again)
+
+
+def test_a_session_still_connected_can_be_resumed_elsewhere(stage):
+    user = stage.user("juliet")
+    juliet = with_sm(stage, user)
+    _, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "resumed"
+    juliet.expect_end()
+
+
+def test_nobody_else_can_resume_it(stage):
+    """ATTACKS 29."""
+    juliet = with_sm(stage, stage.user("juliet"))
+    juliet.cut()
+    _, answer = resume(stage, stage.user("mallory"), juliet)
+    assert ns.name(answer) == "failed"
+
+
+def test_an_unknown_id_fails_and_bind_still_works(stage):
+    user = stage.user("juliet")
+    juliet = with_sm(stage, user)
+    juliet.resumption = "no-such-session"
+    client, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "failed"
+    client.bind("fresh")
+
+
+def test_a_wrong_h_at_resumption_is_refused(stage):
+    """ATTACKS 28: nobody acknowledges what was never sent."""
+    user = stage.user("juliet")
+    juliet = with_sm(stage, user)
+    juliet.cut()
+    try:
+        _, answer = resume(stage, user, juliet, h=1_000_000)
+    except StreamClosed:
+        return
+    assert ns.name(answer) == "failed"
+
+
+def test_an_orderly_close_cannot_be_resumed(stage):
+    user = stage.user("juliet")
+    juliet = with_sm(stage, user)
+    juliet.send("</stream:stream>")
+    juliet.expect_disconnect()
+    _, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "failed"
+
+
+def test_an_orderly_close_gives_back_what_was_not_acknowledged(stage):
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    juliet.answers_acks = False
+    romeo.message(juliet, "unseen")
+    juliet.expect_message("unseen")
+    juliet.send("</stream:stream>")
+    juliet.expect_disconnect()
+    stage.online(user).expect_message("unseen", from_=romeo)
+
+
+@pytest.mark.needs("properties")
+def test_after_the_time_out_messages_wait_offline(private_server):
+    stage = Stage(private_server(sm_resume_timeout="1"))
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    stage.befriend(romeo, juliet)
+    juliet.answers_acks = False
+    romeo.message(juliet, "unseen")
+    juliet.expect_message("unseen")
+    juliet.cut()
+    romeo.expect_presence("unavailable", from_=juliet)
+    again = stage.online(user)
+    again.expect_message("unseen", from_=romeo)
+    again.expect_nothing(besides=lambda s: ns.name(s) == "presence")
+    stage.close()
+
+
+@pytest.mark.needs("properties")
+def test_a_stalled_reader_is_detached_and_loses_nothing(private_server):
+    """Its queue is bounded; what was durable is kept for it, its senders never wait."""
+    stage = Stage(private_server())
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = with_sm(stage, user)
+    count, body = 3000, "x" * 10_000
+    for number in range(count):
+        romeo.message(juliet, f"{number} {body}")
+        if number % 50 == 0:
+            romeo.sync()
+    romeo.sync()
+    juliet.cut()
+    again, answer = resume(stage, user, juliet, h=juliet.handled)
+    if ns.name(answer) == "failed":
+        again.bind()
+        again.presence()
+    numbers = [int(ns.body(again.expect_message(from_=romeo)).split()[0]) for _ in range(count)]
+    stage.close()
+    assert numbers == list(range(count))
