@@ -348,10 +348,13 @@ impl Framer {
 
     /// Takes octets off the front of `input` up to the end of the next frame. `None`: all of it is
     /// consumed and the frame is unfinished. A frame that lies wholly in `input` is not copied.
-    pub fn next<'a>(&'a mut self, input: &mut &'a [u8]) -> Result<Option<Frame<'a>>, XmlError> {
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Frame<'a>>, XmlError> {
         loop {
             let Some(found) = self.find(input)? else { return Ok(None) };
-            let given: &'a [u8] = input;
+            let given: &'i [u8] = input;
             if !found.buffered {
                 *input = &given[found.end..];
             }
@@ -445,6 +448,11 @@ impl Framer {
         self.scanned = 0;
         self.scanner = Scanner::new(self.scanner.limits, Phase::Beginning);
         !self.buffer.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn buffer_capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// No frame is begun and nothing is stashed: no heap memory is held.

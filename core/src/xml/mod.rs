@@ -3,6 +3,8 @@
 
 pub mod canonical;
 mod chars;
+#[cfg(test)]
+mod corpus;
 pub mod element;
 mod error;
 pub mod framer;
