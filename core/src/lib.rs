@@ -22,6 +22,10 @@ pub mod net;
 pub mod auth;
 pub mod stream;
 
+// 5 session, 6 router, 7 RFC 6121
+pub mod router;
+pub mod session;
+
 // 9 edges
 pub mod admin;
 pub mod http;

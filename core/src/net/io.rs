@@ -33,11 +33,11 @@ impl Io {
     /// The handshake fails at `deadline`, whatever the peer sends. After an error the connection is
     /// closed; the peer has been sent the TLS alert if there was one.
     pub async fn accept_tls(
-        mut self,
+        &mut self,
         acceptor: &TlsAcceptor,
         buffered: usize,
         deadline: Instant,
-    ) -> Result<Io, TlsError> {
+    ) -> Result<(), TlsError> {
         if buffered > 0 {
             return Err(TlsError::PlaintextInjected { bytes: buffered });
         }
@@ -48,7 +48,7 @@ impl Io {
         let handshake = poll_fn(|cx| tls.poll_handshake(cx, &mut self.socket));
         timeout_at(deadline, handshake).await.map_err(|_| TlsError::Deadline)??;
         self.tls = Some(tls);
-        Ok(self)
+        Ok(())
     }
 
     /// Reads once and hands the plaintext to `sink`, in one or more slices. Returns their total

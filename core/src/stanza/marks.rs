@@ -90,6 +90,11 @@ impl Marks {
         }
     }
 
+    /// Both sets together.
+    pub const fn union(self, other: Marks) -> Marks {
+        Marks(self.0 | other.0)
+    }
+
     /// Whether all of `marks` are set.
     pub fn contains(self, marks: Marks) -> bool {
         self.0 & marks.0 == marks.0

@@ -34,6 +34,17 @@ fn site() -> Site {
     Site { folder, certificates }
 }
 
+async fn accepted(
+    server: TcpStream,
+    acceptor: &TlsAcceptor,
+    buffered: usize,
+    deadline: Instant,
+) -> Result<Io, TlsError> {
+    let mut io = Io::plain(server);
+    io.accept_tls(acceptor, buffered, deadline).await?;
+    Ok(io)
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -101,7 +112,7 @@ impl Site {
         within(async {
             tokio::join!(
                 TlsConnector::from(Arc::new(config)).connect(name, client),
-                Io::plain(server).accept_tls(&acceptor, 0, soon()),
+                accepted(server, &acceptor, 0, soon()),
             )
         })
         .await
@@ -268,7 +279,7 @@ async fn records_may_come_byte_by_byte() {
         let acceptor = site.acceptor();
         let (client, server) = tokio::join!(
             connector.connect(ServerName::try_from(DOMAIN).unwrap(), client),
-            Io::plain(server).accept_tls(&acceptor, 0, soon()),
+            accepted(server, &acceptor, 0, soon()),
         );
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
         let data = pattern(3000);
@@ -349,7 +360,7 @@ async fn data_right_behind_the_handshake_is_kept_for_the_first_read() {
         client.flush().await.unwrap();
         client
     };
-    let (server, _client) = tokio::join!(Io::plain(server).accept_tls(&acceptor, 0, soon()), speak);
+    let (server, _client) = tokio::join!(accepted(server, &acceptor, 0, soon()), speak);
     assert_eq!(read(&mut server.unwrap()).await.unwrap(), b"<stream>");
 }
 
@@ -358,7 +369,7 @@ async fn garbage_is_answered_with_an_alert() {
     let site = site();
     let (mut client, server) = tcp().await;
     client.write_all(b"<?xml version='1.0'?><stream:stream to='hearth.example'>").await.unwrap();
-    let error = Io::plain(server).accept_tls(&site.acceptor(), 0, soon()).await.err().unwrap();
+    let error = accepted(server, &site.acceptor(), 0, soon()).await.err().unwrap();
     assert!(matches!(error, TlsError::Protocol(_)), "{error}");
     let mut alert = [0; 7];
     client.read_exact(&mut alert).await.unwrap();
@@ -382,7 +393,7 @@ async fn an_endless_client_hello_is_refused() {
     };
     let acceptor = site.acceptor();
     tokio::select! {
-        result = Io::plain(server).accept_tls(&acceptor, 0, soon()) => {
+        result = accepted(server, &acceptor, 0, soon()) => {
             assert!(matches!(result, Err(TlsError::TooLarge { .. })), "{:?}", result.err());
         }
         error = flood => { let error: io::Result<()> = error; panic!("{error:?}") }
@@ -403,7 +414,7 @@ async fn a_client_for_another_protocol_is_refused() {
 async fn a_silent_client_meets_the_deadline() {
     let (_client, server) = tcp().await;
     let acceptor = site().acceptor();
-    let error = Io::plain(server).accept_tls(&acceptor, 0, Instant::now()).await.err();
+    let error = accepted(server, &acceptor, 0, Instant::now()).await.err();
     assert!(matches!(error, Some(TlsError::Deadline)), "{error:?}");
 }
 
@@ -412,7 +423,7 @@ async fn a_client_that_leaves_ends_the_handshake() {
     let (client, server) = tcp().await;
     drop(client);
     let acceptor = site().acceptor();
-    let error = Io::plain(server).accept_tls(&acceptor, 0, soon()).await.err();
+    let error = accepted(server, &acceptor, 0, soon()).await.err();
     assert!(matches!(error, Some(TlsError::Closed)), "{error:?}");
 }
 
@@ -420,7 +431,7 @@ async fn a_client_that_leaves_ends_the_handshake() {
 async fn plaintext_ahead_of_the_handshake_is_refused() {
     let (_client, server) = tcp().await;
     let acceptor = site().acceptor();
-    let error = Io::plain(server).accept_tls(&acceptor, 5, soon()).await.err();
+    let error = accepted(server, &acceptor, 5, soon()).await.err();
     assert!(matches!(error, Some(TlsError::PlaintextInjected { bytes: 5 })), "{error:?}");
 }
 

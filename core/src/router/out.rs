@@ -1,0 +1,79 @@
+//! What routing causes. Steps write into an [`Out`]; whoever called the router performs it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::session::{Duty, Envelope, Shared, ToOverride};
+use crate::stanza::Stanza;
+
+/// Something that must wait (for the database, a plugin) before more can be done for the same
+/// sender. It holds what it needs and yields what it causes.
+pub type Work = Pin<Box<dyn Future<Output = Out> + Send>>;
+
+/// The output sink of the router. Reused: empty ones hold no memory worth mention.
+#[derive(Default)]
+pub struct Out {
+    /// Stanzas for sessions on this node, in order.
+    pub deliveries: Vec<(Arc<Shared>, Envelope)>,
+    /// Stanzas that the server generated and that are still to be routed, stamped with `from`.
+    pub routes: VecDeque<Stanza>,
+    /// What was on its way to a session that is gone.
+    pub returned: Vec<(Option<Arc<Shared>>, Envelope)>,
+    /// What must be awaited, in order, before the sender's next stanza.
+    pub work: VecDeque<Work>,
+}
+
+impl Out {
+    /// To one session, as it is.
+    pub fn deliver(&mut self, to: &Arc<Shared>, stanza: Arc<Stanza>) {
+        self.deliveries.push((to.clone(), Envelope::new(stanza)));
+    }
+
+    /// To one session, with what is owed to its sender.
+    pub fn deliver_for(&mut self, to: &Arc<Shared>, stanza: Arc<Stanza>, duty: Option<Arc<Duty>>) {
+        self.deliveries.push((to.clone(), Envelope { stanza, to: ToOverride::Keep, duty }));
+    }
+
+    /// One stanza for many sessions; each reads its own address in `to`.
+    pub fn fan_out<'a>(
+        &mut self,
+        stanza: &Arc<Stanza>,
+        to: ToOverride,
+        recipients: impl IntoIterator<Item = &'a Arc<Shared>>,
+    ) {
+        for recipient in recipients {
+            let envelope = Envelope { stanza: stanza.clone(), to, duty: None };
+            self.deliveries.push((recipient.clone(), envelope));
+        }
+    }
+
+    /// A stanza that the server sends on somebody's behalf; `from` and `to` are set.
+    pub fn route(&mut self, stanza: Stanza) {
+        self.routes.push_back(stanza);
+    }
+
+    /// Something to await.
+    pub fn wait(&mut self, work: impl Future<Output = Out> + Send + 'static) {
+        self.work.push_back(Box::pin(work));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+            && self.routes.is_empty()
+            && self.returned.is_empty()
+            && self.work.is_empty()
+    }
+}
+
+impl fmt::Debug for Out {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Out")
+            .field("deliveries", &self.deliveries.len())
+            .field("routes", &self.routes.len())
+            .field("work", &self.work.len())
+            .finish()
+    }
+}

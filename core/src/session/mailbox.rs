@@ -1,0 +1,183 @@
+//! The queue between those who route and the task that writes: bounded in bytes, so that a
+//! recipient that does not read never holds up a sender.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::Session;
+use super::duty::Duty;
+use crate::stanza::Stanza;
+
+/// Whose address a delivered stanza bears in `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToOverride {
+    /// The one that the stanza has.
+    Keep,
+    /// The recipient's full address: fan-out shares one stanza among many.
+    Own,
+}
+
+/// A stanza on its way to one session.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub stanza: Arc<Stanza>,
+    pub to: ToOverride,
+    /// What must happen when the recipient has, or has not, received it; `None` for what is not
+    /// durable, and for a durable message whose only holder is this envelope.
+    pub duty: Option<Arc<Duty>>,
+}
+
+impl Envelope {
+    pub fn new(stanza: Arc<Stanza>) -> Envelope {
+        Envelope { stanza, to: ToOverride::Keep, duty: None }
+    }
+
+    /// Approximate size in memory, in octets.
+    pub fn size(&self) -> usize {
+        self.stanza.payload.bytes.len() + size_of::<Stanza>() + size_of::<Envelope>()
+    }
+}
+
+/// Why the server ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// An administrator, or the deletion of the account.
+    Kicked,
+    /// The server stops.
+    Shutdown,
+    /// The recipient does not read: its mailbox is full.
+    Stalled,
+}
+
+/// What a session is told beside stanzas. The set is closed: nobody runs code inside a session.
+#[derive(Debug)]
+pub enum Order {
+    Close(CloseReason),
+    /// Another connection bound the same resource (RFC 6120 §7.7.2.2). The sender is dropped when
+    /// everything that ends the session is done.
+    Replace(oneshot::Sender<()>),
+    /// Another connection resumes the stream (XEP-0198 §5); the session moves there.
+    Surrender(oneshot::Sender<Box<Session>>),
+    /// The stanzas of this session that wait for a commit have become fewer.
+    Acknowledge,
+}
+
+/// Result of [`Mailbox::poll`]: how many envelopes were taken, and the orders.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub envelopes: usize,
+    pub orders: SmallVec<[Order; 1]>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Envelope>,
+    bytes: usize,
+    waker: Option<Waker>,
+    orders: SmallVec<[Order; 1]>,
+}
+
+/// One session's inbox.
+#[derive(Debug)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    /// Written under the lock, read without it by those who choose recipients.
+    closed: AtomicBool,
+    limit: usize,
+}
+
+impl Mailbox {
+    /// `limit`: octets that may wait before the session counts as stalled.
+    pub fn new(limit: usize) -> Mailbox {
+        Mailbox { inner: Mutex::default(), closed: AtomicBool::new(false), limit }
+    }
+
+    /// Queues an envelope and wakes the reader. A closed mailbox gives it back. The one that goes
+    /// over the limit is still taken, and closes the mailbox.
+    pub fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+        let mut inner = self.inner.lock();
+        if self.is_closed() {
+            return Err(envelope);
+        }
+        inner.bytes += envelope.size();
+        inner.queue.push_back(envelope);
+        if inner.bytes > self.limit {
+            self.closed.store(true, Ordering::Release);
+            inner.orders.push(Order::Close(CloseReason::Stalled));
+        }
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Gives an order; it is read before any stanza that is queued.
+    pub fn order(&self, order: Order) {
+        let mut inner = self.inner.lock();
+        inner.orders.push(order);
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Moves everything that waits to the end of `into`; pending while there is nothing.
+    pub fn poll(&self, cx: &mut Context<'_>, into: &mut VecDeque<Envelope>) -> Poll<Taken> {
+        let mut inner = self.inner.lock();
+        if inner.queue.is_empty() && inner.orders.is_empty() {
+            match &mut inner.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                slot => *slot = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(inner.take(into))
+    }
+
+    /// What waits now, without waiting for more.
+    pub fn take(&self, into: &mut VecDeque<Envelope>) -> Taken {
+        self.inner.lock().take(into)
+    }
+
+    /// Refuses everything from now on and hands out what still waits.
+    pub fn close(&self) -> VecDeque<Envelope> {
+        let mut inner = self.inner.lock();
+        self.closed.store(true, Ordering::Release);
+        inner.waker = None;
+        std::mem::take(&mut inner.queue)
+    }
+
+    /// Accepts again: the client of a stalled session came back.
+    pub fn reopen(&self) {
+        let _inner = self.inner.lock();
+        self.closed.store(false, Ordering::Release);
+    }
+
+    /// Refuses what is pushed: the session ended, or its client does not read.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Inner {
+    fn take(&mut self, into: &mut VecDeque<Envelope>) -> Taken {
+        let envelopes = self.queue.len();
+        if into.is_empty() {
+            // The reader's empty queue comes back as ours, so that busy sessions allocate nothing.
+            std::mem::swap(&mut self.queue, into);
+        } else {
+            into.append(&mut self.queue);
+        }
+        self.bytes = 0;
+        Taken { envelopes, orders: std::mem::take(&mut self.orders) }
+    }
+}

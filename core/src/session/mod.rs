@@ -1,0 +1,170 @@
+//! A bound session. [`Shared`] is what the registry and other sessions see of it; [`Session`] is
+//! owned by the one task that reads and writes its stream, and moves whole when the stream is
+//! resumed by another connection.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::clock::Timestamp;
+use crate::host::{AccountId, HostId};
+use crate::jid::Jid;
+use crate::stanza::Stanza;
+
+pub mod duty;
+pub mod mailbox;
+pub mod registry;
+pub mod resume;
+pub mod watermark;
+
+pub use duty::{Duty, Pending};
+pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};
+pub use registry::{Entry, Registry};
+pub use resume::Resumable;
+pub use watermark::Watermark;
+
+/// How a session's stream is carried; for the console and the log.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub peer: SocketAddr,
+    /// Protocol version and cipher suite, when the stream is encrypted.
+    pub tls: Option<&'static str>,
+    pub mechanism: &'static str,
+    pub since: Timestamp,
+}
+
+/// The part of a session that others see.
+#[derive(Debug)]
+pub struct Shared {
+    /// Number of the session on this node since its start.
+    pub id: u64,
+    pub host: HostId,
+    pub account: AccountId,
+    /// The full address.
+    pub jid: Jid,
+    pub origin: Origin,
+    pub mailbox: Mailbox,
+    /// RFC 6121 §4.2: the last presence broadcast, while the resource is available.
+    presence: Mutex<Option<Arc<Stanza>>>,
+    priority: AtomicI8,
+    available: AtomicBool,
+    /// RFC 6121 §2.2: asked for the roster, and so gets roster pushes.
+    interested: AtomicBool,
+    watermark: OnceLock<Box<Watermark>>,
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(
+        id: u64,
+        key: (HostId, AccountId),
+        jid: Jid,
+        origin: Origin,
+        limit: usize,
+    ) -> Shared {
+        Shared {
+            id,
+            host: key.0,
+            account: key.1,
+            jid,
+            origin,
+            mailbox: Mailbox::new(limit),
+            presence: Mutex::new(None),
+            priority: AtomicI8::new(0),
+            available: AtomicBool::new(false),
+            interested: AtomicBool::new(false),
+            watermark: OnceLock::new(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    pub fn resource(&self) -> &str {
+        self.jid.resource().unwrap_or_default()
+    }
+
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::Acquire)
+    }
+
+    pub fn priority(&self) -> i8 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
+    /// Available with a priority that is not negative: gets what is sent to the bare address.
+    pub fn takes_messages(&self) -> bool {
+        self.is_available() && self.priority() >= 0
+    }
+
+    /// Sets, or with `None` ends, availability.
+    pub fn set_presence(&self, presence: Option<(Arc<Stanza>, i8)>) {
+        let mut current = self.presence.lock();
+        let (stanza, priority) = match presence {
+            Some((stanza, priority)) => (Some(stanza), priority),
+            None => (None, 0),
+        };
+        self.priority.store(priority, Ordering::Relaxed);
+        self.available.store(stanza.is_some(), Ordering::Release);
+        *current = stanza;
+    }
+
+    pub fn presence(&self) -> Option<Arc<Stanza>> {
+        self.presence.lock().clone()
+    }
+
+    pub fn is_interested(&self) -> bool {
+        self.interested.load(Ordering::Relaxed)
+    }
+
+    pub fn set_interested(&self) {
+        self.interested.store(true, Ordering::Relaxed);
+    }
+
+    /// The count of what this session sent; there from the moment that it enables XEP-0198.
+    pub fn watermark(&self) -> Option<&Watermark> {
+        self.watermark.get().map(|w| &**w)
+    }
+
+    /// Starts counting (XEP-0198 §3: from the stanza after `<enable/>`).
+    pub fn start_watermark(&self) {
+        self.watermark.get_or_init(Box::default);
+    }
+
+    /// The durable stanza counted as `seq` is safe.
+    pub fn settle(&self, seq: u32) {
+        if let Some(watermark) = self.watermark()
+            && watermark.settle(seq)
+        {
+            self.mailbox.order(Order::Acknowledge);
+        }
+    }
+}
+
+/// Directed presence (RFC 6121 §4.6): who was sent some and must learn of the end.
+#[derive(Debug, Default)]
+pub struct Directed {
+    pub to: Vec<Jid>,
+}
+
+/// The part of a session that only its own task touches. Every feature that keeps something per
+/// session has a typed slot here.
+#[derive(Debug)]
+pub struct Session {
+    pub shared: Arc<Shared>,
+    /// XEP-0198, once enabled.
+    pub resumable: Option<Box<Resumable>>,
+    pub directed: Option<Box<Directed>>,
+}
+
+impl Session {
+    pub fn new(shared: Arc<Shared>) -> Session {
+        Session { shared, resumable: None, directed: None }
+    }
+
+    pub fn jid(&self) -> &Jid {
+        &self.shared.jid
+    }
+}

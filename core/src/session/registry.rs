@@ -1,0 +1,230 @@
+//! Who is here: the sessions of every account, on this node and on others.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use compact_str::CompactString;
+use hashbrown::{DefaultHashBuilder, Equivalent, HashMap};
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+
+use super::Shared;
+use crate::host::{AccountId, HostId};
+
+const SHARDS: usize = 64;
+
+/// A session on another node of the cluster.
+#[derive(Clone, Debug)]
+pub struct RemoteSession {
+    pub node: u16,
+    pub incarnation: u64,
+    pub resource: CompactString,
+    pub priority: i8,
+    pub available: bool,
+}
+
+/// One session of an account.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Local(Arc<Shared>),
+    Remote(Arc<RemoteSession>),
+}
+
+impl Entry {
+    pub fn resource(&self) -> &str {
+        match self {
+            Entry::Local(session) => session.resource(),
+            Entry::Remote(session) => &session.resource,
+        }
+    }
+
+    /// Can be handed stanzas at all.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Entry::Local(session) => !session.mailbox.is_closed(),
+            Entry::Remote(_) => true,
+        }
+    }
+
+    /// Gets what is sent to the bare address (RFC 6121 §8.5.2).
+    pub fn takes_messages(&self) -> bool {
+        match self {
+            Entry::Local(session) => session.takes_messages() && self.is_open(),
+            Entry::Remote(session) => session.available && session.priority >= 0,
+        }
+    }
+
+    pub fn is_available(&self) -> bool {
+        match self {
+            Entry::Local(session) => session.is_available(),
+            Entry::Remote(session) => session.available,
+        }
+    }
+}
+
+/// Sessions of an account, as one look-up hands them out: no lock is held by it.
+pub type Entries = SmallVec<[Entry; 2]>;
+
+#[derive(Debug)]
+struct Account {
+    id: AccountId,
+    entries: SmallVec<[Entry; 1]>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Key(HostId, CompactString);
+
+#[derive(Hash)]
+struct KeyRef<'a>(HostId, &'a str);
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        KeyRef(self.0, &self.1).hash(state);
+    }
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.0 == key.0 && self.1 == key.1
+    }
+}
+
+type Shard = RwLock<HashMap<Key, Account>>;
+
+/// All sessions of the server. Lock order: one shard at a time; nothing is called under a guard.
+#[derive(Debug)]
+pub struct Registry {
+    shards: Box<[Shard]>,
+    hasher: DefaultHashBuilder,
+    /// XEP-0198: who may be resumed by which id.
+    resumable: Mutex<HashMap<CompactString, Arc<Shared>>>,
+    next_id: AtomicU64,
+    local: AtomicUsize,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hasher: DefaultHashBuilder::default(),
+            resumable: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            local: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// What binding found at the resource.
+#[derive(Debug)]
+pub enum Bound {
+    Free,
+    /// The resource was taken; its session is no longer registered and is to be closed.
+    Replaced(Entry),
+}
+
+impl Registry {
+    fn shard(&self, host: HostId, local: &str) -> &Shard {
+        let hash = self.hasher.hash_one(KeyRef(host, local));
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+
+    /// A number for a new session.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sessions on this node.
+    pub fn local_count(&self) -> usize {
+        self.local.load(Ordering::Relaxed)
+    }
+
+    /// Registers a session; one that had the same resource goes.
+    pub fn bind(&self, session: &Arc<Shared>) -> Bound {
+        let local = session.jid.local().unwrap_or_default();
+        let mut shard = self.shard(session.host, local).write();
+        let account = shard
+            .entry(Key(session.host, local.into()))
+            .or_insert_with(|| Account { id: session.account, entries: SmallVec::new() });
+        // A recreated account never inherits the sessions of its predecessor.
+        account.id = session.account;
+        let taken = account.entries.iter().position(|e| e.resource() == session.resource());
+        let old = taken.map(|at| account.entries.swap_remove(at));
+        account.entries.push(Entry::Local(session.clone()));
+        drop(shard);
+        if !matches!(old, Some(Entry::Local(_))) {
+            self.local.fetch_add(1, Ordering::Relaxed);
+        }
+        old.map_or(Bound::Free, Bound::Replaced)
+    }
+
+    /// Takes a session out. False when another one holds its place already.
+    pub fn unbind(&self, session: &Arc<Shared>) -> bool {
+        let local = session.jid.local().unwrap_or_default();
+        let key = KeyRef(session.host, local);
+        let mut shard = self.shard(session.host, local).write();
+        let Some(account) = shard.get_mut(&key) else { return false };
+        let is_it = |e: &Entry| matches!(e, Entry::Local(s) if Arc::ptr_eq(s, session));
+        let Some(at) = account.entries.iter().position(is_it) else { return false };
+        account.entries.swap_remove(at);
+        if account.entries.is_empty() {
+            shard.remove(&key);
+        }
+        drop(shard);
+        self.local.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// The session at a full address.
+    pub fn resource(&self, host: HostId, local: &str, resource: &str) -> Option<Entry> {
+        let shard = self.shard(host, local).read();
+        let account = shard.get(&KeyRef(host, local))?;
+        account.entries.iter().find(|e| e.resource() == resource).cloned()
+    }
+
+    /// What `choose` picks among an account's sessions, and the account's number; `None` when it
+    /// has no session at all.
+    pub fn select(
+        &self,
+        host: HostId,
+        local: &str,
+        choose: impl FnOnce(&[Entry]) -> Entries,
+    ) -> Option<(AccountId, Entries)> {
+        let shard = self.shard(host, local).read();
+        let account = shard.get(&KeyRef(host, local))?;
+        Some((account.id, choose(&account.entries)))
+    }
+
+    /// Number of the account's sessions.
+    pub fn count(&self, host: HostId, local: &str) -> usize {
+        let shard = self.shard(host, local).read();
+        shard.get(&KeyRef(host, local)).map_or(0, |account| account.entries.len())
+    }
+
+    /// Every session on this node, in no order.
+    pub fn each_local(&self, mut visit: impl FnMut(&Arc<Shared>)) {
+        for shard in &self.shards {
+            for account in shard.read().values() {
+                for entry in &account.entries {
+                    if let Entry::Local(session) = entry {
+                        visit(session);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets the session be resumed by `token`.
+    pub fn allow_resume(&self, token: CompactString, session: Arc<Shared>) {
+        self.resumable.lock().insert(token, session);
+    }
+
+    /// The session that `token` may resume.
+    pub fn resumable(&self, token: &str) -> Option<Arc<Shared>> {
+        self.resumable.lock().get(token).cloned()
+    }
+
+    pub fn forget_resume(&self, token: &str) {
+        self.resumable.lock().remove(token);
+    }
+}
