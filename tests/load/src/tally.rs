@@ -23,8 +23,8 @@ pub struct Tally {
     pub acknowledged: Cell<u64>,
     /// Set when nothing new may be sent.
     pub stopped: Cell<bool>,
-    /// Latencies of what was due after this time count.
-    measured_from: Cell<Option<u64>>,
+    /// Latencies of what arrives within the measured time count.
+    measuring: Cell<bool>,
     latency: RefCell<Histogram>,
     failure: RefCell<Option<String>>,
     failures: Cell<u64>,
@@ -53,7 +53,7 @@ impl Tally {
 
     /// Records a latency if it belongs to the measured time.
     pub fn took(&self, due: u64, now: u64) {
-        if self.measured_from.get().is_some_and(|from| due >= from) {
+        if self.measuring.get() {
             self.latency.borrow_mut().record(now.saturating_sub(due));
         }
     }
@@ -70,13 +70,13 @@ impl Tally {
         self.wait(span.warmup, |_| false).await;
         let start = Reading::take(target)?;
         let before = self.delivered.get();
-        self.measured_from.set(Some(clock::micros()));
+        self.measuring.set(true);
         let enough = |tally: &Self| {
             span.messages.is_some_and(|wanted| tally.delivered.get() - before >= wanted)
         };
         self.wait(span.seconds, enough).await;
         let report = Report::new(target, start, operation, self.delivered.get() - before);
-        self.measured_from.set(None);
+        self.measuring.set(false);
         self.stopped.set(true);
         report
     }

@@ -9,6 +9,8 @@ use crate::options::Muc;
 use crate::scan;
 use crate::session::{Dialer, Session};
 use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// Fills the rooms, then one occupant of each talks.
 pub async fn run(options: Muc) -> Result<()> {
@@ -20,20 +22,10 @@ pub async fn run(options: Muc) -> Result<()> {
     let rooms = room_names(&options);
     let dialer = Rc::new(Dialer::new(target)?);
     let mut sessions = fleet::log_in_everybody(&dialer, true).await?.into_iter();
-    let deadline = target.timeout();
     let mut groups = Vec::new();
     for room in &rooms {
-        let room = room.clone();
         let occupants: Vec<Session> = sessions.by_ref().take(size).collect();
-        let enter = async move |index: usize, session: Session| {
-            tokio::time::timeout(deadline, enter(session.link, &room, index))
-                .await
-                .unwrap_or(Err(LoadError::Timeout("entering a room")))
-        };
-        // One after the other: the first makes the room.
-        let links: Result<Vec<Link>> =
-            fleet::for_each(occupants, 1, enter).await.into_iter().collect();
-        groups.push(links?);
+        groups.push(fill(room.clone(), occupants, target.timeout()).await?);
     }
     let open = |room| format!("<message type='groupchat' to='{room}'><body>");
     let plan = Plan {
@@ -58,9 +50,42 @@ fn room_names(options: &Muc) -> Vec<String> {
     (0..count).map(|number| format!("load-{run}-{number}@{service}")).collect()
 }
 
+/// Lets the occupants enter one after the other, as the first makes the room. All of them read
+/// meanwhile: each entry is told to everybody who is there.
+async fn fill(room: String, occupants: Vec<Session>, deadline: Duration) -> Result<Vec<Link>> {
+    let size = occupants.len();
+    let entered = Rc::new(watch::Sender::new(0));
+    let job = async move |index: usize, session: Session| {
+        let mut link = session.link;
+        read_until(&mut link, &entered, index).await?;
+        let outcome = tokio::time::timeout(deadline, enter(&mut link, &room, index))
+            .await
+            .unwrap_or(Err(LoadError::Timeout("entering a room")));
+        // After a failure the others need not wait: the run is over.
+        let now = if outcome.is_ok() { index + 1 } else { size };
+        entered.send_modify(|count| *count = now.max(*count));
+        outcome?;
+        read_until(&mut link, &entered, size).await?;
+        Ok(link)
+    };
+    fleet::for_each(occupants, size, job).await.into_iter().collect()
+}
+
+/// Reads and drops what comes until so many occupants have entered.
+async fn read_until(link: &mut Link, entered: &watch::Sender<usize>, count: usize) -> Result<()> {
+    let mut entered = entered.subscribe();
+    loop {
+        tokio::select! {
+            _ = entered.wait_for(|&now| now >= count) => return Ok(()),
+            read = link.pump(|_| false) => read?,
+        }
+        while link.framer.next()?.is_some() {}
+    }
+}
+
 /// Enters a room and waits for the own presence (XEP-0045 §7.2.2); the first occupant accepts the
 /// default configuration (§10.1.2: an instant room).
-async fn enter(mut link: Link, room: &str, index: usize) -> Result<Link> {
+async fn enter(link: &mut Link, room: &str, index: usize) -> Result<()> {
     let join = format!(
         "<presence to='{room}/user{index}'><x xmlns='http://jabber.org/protocol/muc'>\
          <history maxstanzas='0'/></x></presence>"
@@ -81,11 +106,11 @@ async fn enter(mut link: Link, room: &str, index: usize) -> Result<Link> {
                  <query xmlns='http://jabber.org/protocol/muc#owner'>\
                  <x xmlns='jabber:x:data' type='submit'/></query></iq>"
             );
-            iq::request(&mut link, submit.as_bytes(), b"instant").await?;
-            return Ok(link);
+            iq::request(link, submit.as_bytes(), b"instant").await?;
+            return Ok(());
         }
         if is_own(&element) {
-            return Ok(link);
+            return Ok(());
         }
     }
 }
