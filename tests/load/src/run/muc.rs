@@ -99,8 +99,8 @@ async fn enter(link: &mut Link, room: &str, index: usize) -> Result<()> {
         if scan::attribute(&element, b"type") == Some(b"error") {
             return Err(LoadError::refused("entering a room", &element));
         }
-        // 110: this is you; 201: the room is new.
-        if scan::contains(&element, "201") && scan::contains(&element, "muc#user") {
+        // XEP-0045 §15.6.2: 201 the room is new, 110 this is you.
+        if has_status(&element, 201) {
             let submit = format!(
                 "<iq type='set' id='instant' to='{room}'>\
                  <query xmlns='http://jabber.org/protocol/muc#owner'>\
@@ -109,12 +109,24 @@ async fn enter(link: &mut Link, room: &str, index: usize) -> Result<()> {
             iq::request(link, submit.as_bytes(), b"instant").await?;
             return Ok(());
         }
-        if is_own(&element) {
+        if has_status(&element, 110) {
             return Ok(());
         }
     }
 }
 
-fn is_own(presence: &[u8]) -> bool {
-    scan::contains(presence, "code='110'") || scan::contains(presence, "code=\"110\"")
+fn has_status(presence: &[u8], code: u16) -> bool {
+    ["'", "\""].iter().any(|quote| scan::contains(presence, &format!("code={quote}{code}{quote}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nickname_is_no_status() {
+        let presence = b"<presence from='r@c/user201'><x><status code='110'/></x></presence>";
+        assert!(has_status(presence, 110) && !has_status(presence, 201));
+        assert!(has_status(b"<status code=\"201\"/>", 201));
+    }
 }
