@@ -8,6 +8,7 @@
 //! db.write(|tx| Box::pin(async move { store::add(tx, host, &name, now).await })).await?;
 //! ```
 
+pub mod backup;
 mod commit;
 mod dialect;
 mod error;

@@ -111,6 +111,18 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// As [`Tx::execute`] for a text that is made at run time and used often (restore).
+    pub(super) async fn execute_made(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<u64, StorageError> {
+        match &mut self.backend {
+            Backend::Sqlite(connection) => sqlite::execute(connection, sql, params),
+            Backend::Postgres(session) => session.execute(sql, params).await,
+        }
+    }
+
     /// Whose SQL is spoken here, where one text does not serve both.
     pub fn dialect(&self) -> Dialect {
         match self.backend {

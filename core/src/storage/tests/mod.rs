@@ -1,4 +1,5 @@
 mod append;
+mod backup;
 mod lease;
 mod migrate;
 
