@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::clock::Clock;
 use crate::host::HostId;
 use crate::storage::{Db, StorageError};
@@ -30,6 +32,9 @@ pub use value::PropertyValue;
 
 /// How often a node looks whether another one changed a property.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long to leave a database alone that does not let us listen.
+const RELISTEN: Duration = Duration::from_secs(10);
 
 /// Why a property was not set. The first two are the administrator's to mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,12 +147,26 @@ impl Properties {
 
     /// Follows what other nodes change, until it is dropped. The server spawns it once.
     pub async fn follow(self) {
-        loop {
-            tokio::time::sleep(POLL).await;
-            if let Err(error) = self.refresh(false).await {
-                tracing::debug!(%error, "properties were not refreshed");
+        let told = Notify::new();
+        let listen = async {
+            loop {
+                // Only for speed: whatever is missed here is polled.
+                let heard = || told.notify_one();
+                let ended = self.0.db.listen(store::CHANNEL, heard).await;
+                tracing::debug!(?ended, "changes of properties are polled only");
+                tokio::time::sleep(RELISTEN).await;
             }
-        }
+        };
+        let poll = async {
+            loop {
+                // Either is reason enough to look.
+                let _ = tokio::time::timeout(POLL, told.notified()).await;
+                if let Err(error) = self.refresh(false).await {
+                    tracing::debug!(%error, "properties were not refreshed");
+                }
+            }
+        };
+        tokio::join!(listen, poll);
     }
 
     /// Reads again if the database has another version. At the start all values are taken, later

@@ -128,6 +128,19 @@ impl Db {
         }
     }
 
+    /// Calls `heard` whenever a node notifies `channel`, until the connection breaks. An embedded
+    /// database has no other nodes: there it never resolves.
+    pub async fn listen(
+        &self,
+        channel: &'static str,
+        heard: impl FnMut() + Send,
+    ) -> Result<(), StorageError> {
+        match &*self.0.backend {
+            Backend::Sqlite(_) => std::future::pending().await,
+            Backend::Postgres(postgres) => postgres.listen(channel, heard).await,
+        }
+    }
+
     /// Queues a statement for the next commit of the hot path. Never waits and never refuses:
     /// the caller asks [`Db::append_would_block`] before it reads more from its sender.
     pub fn append(&self, append: Append) {

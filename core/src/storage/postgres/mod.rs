@@ -6,11 +6,13 @@ mod session;
 mod tls;
 mod url;
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
 use futures_util::FutureExt;
+use tokio_postgres::AsyncMessage;
 
 use super::{BoxFuture, StorageError, Tx};
 pub(super) use session::Session;
@@ -26,6 +28,7 @@ pub(super) struct Postgres {
     pool: Pool,
     /// One connection that only the serving lease uses, so that load cannot starve it.
     reserved: Pool,
+    url: PostgresUrl,
     place: String,
 }
 
@@ -35,6 +38,7 @@ impl Postgres {
         let postgres = Postgres {
             pool: pool(url, POOL)?,
             reserved: pool(url, 1)?,
+            url: url.clone(),
             place: url.place().to_owned(),
         };
         drop(postgres.connection(&postgres.pool).await?);
@@ -79,6 +83,34 @@ impl Postgres {
         let mut tx = Tx::postgres(Session::Plain(&connection, &self.place), false);
         let outcome = AssertUnwindSafe(body(&mut tx)).catch_unwind().await;
         outcome.map_err(|_| StorageError::Panicked)?
+    }
+
+    /// Calls `heard` for each notification on `channel`, on a connection of its own, until that
+    /// breaks.
+    pub(super) async fn listen(
+        &self,
+        channel: &str,
+        mut heard: impl FnMut() + Send,
+    ) -> Result<(), StorageError> {
+        let failed = |failure| error::place(&failure, &self.place);
+        let tls = tls::connector(&self.url)?;
+        let (client, mut connection) = self.url.config().connect(tls).await.map_err(failed)?;
+        let subscribe = async {
+            client.batch_execute(&format!("LISTEN {channel}")).await.map_err(failed)?;
+            std::future::pending().await
+        };
+        let receive = async {
+            while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if let AsyncMessage::Notification(_) = message.map_err(failed)? {
+                    heard();
+                }
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = receive => ended,
+            failed = subscribe => failed,
+        }
     }
 
     pub(super) fn close(&self) {

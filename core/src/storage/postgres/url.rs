@@ -40,7 +40,8 @@ impl PostgresUrl {
         &self.config
     }
 
-    pub(super) fn verify(&self) -> &Verify {
+    /// How the server's certificate is judged.
+    pub fn verify(&self) -> &Verify {
         &self.verify
     }
 

@@ -1,5 +1,6 @@
 mod append;
 mod backup;
+mod failure;
 mod lease;
 mod migrate;
 
