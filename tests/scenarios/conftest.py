@@ -1,12 +1,14 @@
 """Fixtures: one server for all tests of a worker, private ones where settings differ."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import servers
 from play import Stage
+from servers.database import fresh_postgres
 
 
 def pytest_configure(config):
@@ -24,7 +26,7 @@ def server(tmp_path_factory):
     """The server that tests share; each brings users of its own."""
     home = tmp_path_factory.mktemp("server") / "home"
     home.mkdir()
-    running = servers.kind().set_up(home, registration_inband="true").start()
+    running = servers.kind().set_up(home, properties={"registration.inband": "true"}).start()
     yield running
     running.stop()
 
@@ -38,15 +40,30 @@ def stage(server):
     assert server.is_alive(), f"the server died:\n{server.log()[-3000:]}"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request):
+    """What `--database` takes: the embedded one, and a fresh one in PostgreSQL."""
+    if request.param == "sqlite":
+        yield "sqlite"
+    else:
+        yield from fresh_postgres()
+
+
+@pytest.fixture
+def postgres():
+    """The URL of a fresh PostgreSQL database."""
+    yield from fresh_postgres()
+
+
 @pytest.fixture
 def private_server(tmp_path):
-    """Makes servers with settings of their own: `private_server(registration_inband="false")`."""
+    """Makes servers with settings of their own: `private_server({"archive.enabled": "true"})`."""
     made = []
 
-    def make(database: str = "sqlite", start: bool = True, **properties: str):
+    def make(properties: Mapping[str, str] = {}, database: str = "sqlite", start: bool = True):
         home = Path(tmp_path) / f"home-{len(made)}"
         home.mkdir()
-        new = servers.kind().set_up(home, database, **properties)
+        new = servers.kind().set_up(home, database, properties)
         made.append(new)
         return new.start() if start else new
 

@@ -89,9 +89,9 @@ def test_offline_storage_is_announced(stage):
 @pytest.mark.needs("properties")
 def test_the_policy_decides(private_server, policy, kept, bounced):
     """Openfire's five policies; the quota is such that one of the two messages fits."""
-    stage = Stage(private_server(offline_policy=policy, offline_quota="1500"))
+    stage = Stage(private_server({"offline.policy": policy, "offline.quota-kb": "1"}))
     romeo, juliet = stage.enter("romeo"), stage.user("juliet")
-    texts = {number: number * 1000 for number in "12"}
+    texts = {number: number * 700 for number in "12"}
     for text in texts.values():
         romeo.message(juliet, text)
     romeo.sync()

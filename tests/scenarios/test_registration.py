@@ -56,7 +56,7 @@ def test_a_user_removes_his_account(stage):
 
 @pytest.mark.needs("properties")
 def test_registration_can_be_switched_off(private_server):
-    stage = Stage(private_server(registration_inband="false"))
+    stage = Stage(private_server({"registration.inband": "false"}))
     stranger = stage.connect()
     assert not ns.has(stranger.negotiate_tls(), ns.REGISTER_FEATURE, "register")
     answer = refused_registration(stranger)

@@ -178,7 +178,7 @@ def test_an_orderly_close_gives_back_what_was_not_acknowledged(stage):
 
 @pytest.mark.needs("properties")
 def test_after_the_time_out_messages_wait_offline(private_server):
-    stage = Stage(private_server(sm_resume_timeout="1"))
+    stage = Stage(private_server({"sm.resume-timeout": "1s"}))
     romeo, user = stage.enter("romeo"), stage.user("juliet")
     juliet = with_sm(stage, user)
     stage.befriend(romeo, juliet)

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 from . import ns
 
 # Seconds to wait for anything. Generous: it only ever runs out when a test fails.
-DEADLINE = float(os.environ.get("HEARTH_TEST_DEADLINE", "20"))
+DEADLINE = float(os.environ.get("HEARTH_TEST_DEADLINE", "30"))
 
 # Stands in the queue of elements for `</stream:stream>`.
 END = "end-of-stream"

@@ -5,8 +5,10 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
+from .database import stanzas
 from .process import Server
 
 ADMIN_PASSWORD = "administrators-password"
@@ -25,22 +27,27 @@ def hearth(*arguments: object, check: bool = True) -> subprocess.CompletedProces
 
 class Hearth(Server):
     @classmethod
-    def set_up(cls, home: Path, database: str = "sqlite", **properties: str) -> "Hearth":
-        """Properties by name, with `_` for `.`."""
+    def set_up(cls, home: Path, database: str = "sqlite", properties: Mapping[str, str] = {}) -> "Hearth":
         server = cls(home)
-        done = server.setup(database, **properties)
+        server.database = database
+        done = server.setup(database, properties)
         assert done.returncode == 0, f"hearth setup: {done.stdout}{done.stderr}"
         return server
 
-    def setup(self, database: str = "sqlite", **properties: str) -> subprocess.CompletedProcess:
+    def setup(self, database: str = "sqlite", properties: Mapping[str, str] = {}) -> subprocess.CompletedProcess:
+        """`hearth setup`, whether it succeeds or not."""
         password = self.home.parent / f"{self.home.name}.password"
         password.write_text(f"{ADMIN_PASSWORD}\n")
-        settings = [f"--set={name.replace('_', '.')}={value}" for name, value in properties.items()]
+        settings = [f"--set={name}={value}" for name, value in properties.items()]
         return hearth("setup", "--home", self.home, "--domain", "localhost", "--database", database,
                       "--admin-password-file", password, "--ephemeral-ports", *settings, check=False)
 
     def create_user(self, name: str, password: str) -> None:
         self.api("POST", "/users", {"name": name, "password": password})
+
+    def stored(self, table: str, where: str = "true") -> list[str]:
+        """The stanzas that a table holds, read behind the server's back."""
+        return stanzas(self.database, self.home / "hearth.db", f"SELECT stanza FROM {table} WHERE {where}")
 
     def api(self, method: str, path: str, body: object = None):
         """One request of `/api/v1`; its JSON, `None` for an empty answer."""

@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from .process import Server, free_port
@@ -40,7 +41,7 @@ class Prosody(Server):
     exact_stream_errors = False
 
     @classmethod
-    def set_up(cls, home: Path, database: str = "sqlite", **properties: str) -> "Prosody":
+    def set_up(cls, home: Path, database: str = "sqlite", properties: Mapping[str, str] = {}) -> "Prosody":
         server = cls(home)
         (home / "data" / "localhost" / "accounts").mkdir(parents=True)
         subprocess.run(
@@ -50,8 +51,8 @@ class Prosody(Server):
         server.ports = {"c2s": free_port(), "c2s_tls": free_port()}
         (home / "prosody.cfg.lua").write_text(CONFIG.format(
             home=home,
-            registration=properties.get("registration_inband", "false"),
-            encryption=str(properties.get("c2s_starttls", "required") == "required").lower(),
+            registration=properties.get("registration.inband", "false"),
+            encryption=str(properties.get("c2s.starttls", "required") == "required").lower(),
             **server.ports))
         return server
 
