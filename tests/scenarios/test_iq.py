@@ -44,16 +44,22 @@ def test_an_iq_to_a_gone_resource_is_unavailable(stage, kind):
 def test_unknown_and_offline_users_look_the_same(stage):
     """RFC 6121 §8.5.1: nobody learns by an IQ who has an account."""
     romeo, juliet = stage.enter("romeo"), stage.user("juliet")
-    conditions = [ns.condition(romeo.request("get", UNKNOWN, to)) for to in (juliet, "nobody-at-all@localhost")]
+    conditions = [
+        ns.condition(romeo.request("get", UNKNOWN, to)) for to in (juliet, "nobody-at-all@localhost")
+    ]
     assert conditions == ["service-unavailable"] * 2
 
 
-@pytest.mark.parametrize("iq", [
-    "<iq type='get' id='x1' to='localhost'/>",
-    f"<iq type='odd' id='x1' to='localhost'>{UNKNOWN}</iq>",
-    f"<iq type='get' id='x1' to='localhost'>{UNKNOWN}{UNKNOWN}</iq>",
-    f"<iq id='x1' to='localhost'>{UNKNOWN}</iq>",
-], ids=["no child", "odd type", "two children", "no type"])
+@pytest.mark.parametrize(
+    "iq",
+    [
+        "<iq type='get' id='x1' to='localhost'/>",
+        f"<iq type='odd' id='x1' to='localhost'>{UNKNOWN}</iq>",
+        f"<iq type='get' id='x1' to='localhost'>{UNKNOWN}{UNKNOWN}</iq>",
+        f"<iq id='x1' to='localhost'>{UNKNOWN}</iq>",
+    ],
+    ids=["no child", "odd type", "two children", "no type"],
+)
 @pytest.mark.needs("strict")
 def test_a_malformed_iq_is_a_bad_request(stage, iq):
     juliet = stage.enter("juliet")
@@ -62,7 +68,10 @@ def test_a_malformed_iq_is_a_bad_request(stage, iq):
 
 
 def test_the_server_answers_a_ping(stage):
-    assert stage.enter("juliet").request("get", f"<ping xmlns='{ns.PING}'/>", "localhost").get("type") == "result"
+    assert (
+        stage.enter("juliet").request("get", f"<ping xmlns='{ns.PING}'/>", "localhost").get("type")
+        == "result"
+    )
 
 
 def test_the_account_answers_a_ping(stage):
@@ -97,7 +106,9 @@ def test_disco_items_are_listed(stage):
 
 @pytest.mark.needs("strict")
 def test_an_unknown_disco_node_is_not_found(stage):
-    answer = stage.enter("juliet").request("get", f"<query xmlns='{ns.DISCO_INFO}' node='urn:example:none'/>", "localhost")
+    answer = stage.enter("juliet").request(
+        "get", f"<query xmlns='{ns.DISCO_INFO}' node='urn:example:none'/>", "localhost"
+    )
     assert ns.condition(answer) == "item-not-found"
 
 

@@ -36,13 +36,34 @@ HEADERS = [
     case("document type", "<!DOCTYPE x [<!ENTITY a 'b'>]>" + HEADER, RESTRICTED, NOT_WELL_FORMED),
     case("comment", "<!-- x -->" + HEADER, RESTRICTED, NOT_WELL_FORMED),
     case("processing instruction", "<?xml-stylesheet href='x'?>" + HEADER, RESTRICTED, NOT_WELL_FORMED),
-    case("other encoding", "<?xml version='1.0' encoding='ISO-8859-1'?>" + HEADER, "unsupported-encoding", NOT_WELL_FORMED),
+    case(
+        "other encoding",
+        "<?xml version='1.0' encoding='ISO-8859-1'?>" + HEADER,
+        "unsupported-encoding",
+        NOT_WELL_FORMED,
+    ),
     case("UTF-16", HEADER.encode("utf-16"), "unsupported-encoding", NOT_WELL_FORMED, "bad-format"),
     case("XML 1.1", "<?xml version='1.1'?>" + HEADER, NOT_WELL_FORMED, "unsupported-version", "bad-format"),
-    case("wrong stream namespace", HEADER.replace(ns.STREAM, "urn:example:x"), "invalid-namespace", "bad-namespace-prefix"),
+    case(
+        "wrong stream namespace",
+        HEADER.replace(ns.STREAM, "urn:example:x"),
+        "invalid-namespace",
+        "bad-namespace-prefix",
+    ),
     case("wrong content namespace", HEADER.replace(ns.CLIENT, "urn:example:x"), "invalid-namespace"),
-    case("no stream namespace", "<stream to='localhost' version='1.0'>", "invalid-namespace", "bad-namespace-prefix"),
-    case("another root", f"<strange:root xmlns:strange='{ns.STREAM}' xmlns='{ns.CLIENT}' to='localhost'>", "bad-format", "invalid-xml", "invalid-namespace"),
+    case(
+        "no stream namespace",
+        "<stream to='localhost' version='1.0'>",
+        "invalid-namespace",
+        "bad-namespace-prefix",
+    ),
+    case(
+        "another root",
+        f"<strange:root xmlns:strange='{ns.STREAM}' xmlns='{ns.CLIENT}' to='localhost'>",
+        "bad-format",
+        "invalid-xml",
+        "invalid-namespace",
+    ),
     case("HTTP", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", NOT_WELL_FORMED, "bad-format"),
     case("endless name", "<" + "a" * 100_000, TOO_MUCH, NOT_WELL_FORMED),
     case("endless white space in the header", "<stream:stream " + " " * 100_000, TOO_MUCH),
@@ -69,8 +90,16 @@ STANZAS = [
     case("raw U+FFFE", message("<body>\ufffe</body>"), NOT_WELL_FORMED),
     case("overlong UTF-8", message("<body>X</body>").encode().replace(b"X", b"\xc0\xaf"), NOT_WELL_FORMED),
     case("cut UTF-8", message("<body>X</body>").encode().replace(b"X", b"\xe2\x82"), NOT_WELL_FORMED),
-    case("UTF-8 of a surrogate", message("<body>X</body>").encode().replace(b"X", b"\xed\xa0\x80"), NOT_WELL_FORMED),
-    case("UTF-8 beyond Unicode", message("<body>X</body>").encode().replace(b"X", b"\xf5\x80\x80\x80"), NOT_WELL_FORMED),
+    case(
+        "UTF-8 of a surrogate",
+        message("<body>X</body>").encode().replace(b"X", b"\xed\xa0\x80"),
+        NOT_WELL_FORMED,
+    ),
+    case(
+        "UTF-8 beyond Unicode",
+        message("<body>X</body>").encode().replace(b"X", b"\xf5\x80\x80\x80"),
+        NOT_WELL_FORMED,
+    ),
     case("latin-1", message("<body>ä</body>").encode("latin-1"), NOT_WELL_FORMED),
     case("bad UTF-8 in a name", b"<message><b\xff/></message>", NOT_WELL_FORMED),
     case("mismatched end", message("<a></b>"), NOT_WELL_FORMED),
@@ -83,30 +112,64 @@ STANZAS = [
     case("undeclared attribute prefix", message("<b a:c='d'/>"), NOT_WELL_FORMED),
     case("unbound prefix", message("<b xmlns:a=''/>"), NOT_WELL_FORMED),
     case("redefined xml", message("<b xmlns:xml='urn:x'/>"), NOT_WELL_FORMED),
-    case("another name for xml", message("<b xmlns:a='http://www.w3.org/XML/1998/namespace'/>"), NOT_WELL_FORMED),
+    case(
+        "another name for xml",
+        message("<b xmlns:a='http://www.w3.org/XML/1998/namespace'/>"),
+        NOT_WELL_FORMED,
+    ),
     case("declared xmlns", message("<b xmlns:xmlns='urn:x'/>"), NOT_WELL_FORMED),
     case("duplicate attribute", message("<b a='1' a='2'/>"), NOT_WELL_FORMED),
-    case("duplicate attribute by namespace", message("<b xmlns:x='urn:a' xmlns:y='urn:a' x:a='1' y:a='2'/>"), NOT_WELL_FORMED),
+    case(
+        "duplicate attribute by namespace",
+        message("<b xmlns:x='urn:a' xmlns:y='urn:a' x:a='1' y:a='2'/>"),
+        NOT_WELL_FORMED,
+    ),
     case("attribute without value", message("<b a/>"), NOT_WELL_FORMED),
     case("attribute without quotes", message("<b a=1/>"), NOT_WELL_FORMED),
     case("attributes without space", message("<b a='1'b='2'/>"), NOT_WELL_FORMED),
     case("less-than in an attribute", message("<b a='<'/>"), NOT_WELL_FORMED),
     case("end of CDATA in text", message("<body>]]></body>"), NOT_WELL_FORMED),
     case("text between stanzas", "hello", NOT_WELL_FORMED, "bad-format"),
-    case("nested stream", message(f"<stream:stream xmlns:stream='{ns.STREAM}'/>"), "bad-format", NOT_WELL_FORMED, "not-authorized"),
+    case(
+        "nested stream",
+        message(f"<stream:stream xmlns:stream='{ns.STREAM}'/>"),
+        "bad-format",
+        NOT_WELL_FORMED,
+        "not-authorized",
+    ),
     case("too deep", "<message>" + "<a>" * 5000, TOO_MUCH),
     case("too many attributes", message("<b " + " ".join(f"a{n}='x'" for n in range(5000)) + "/>"), TOO_MUCH),
-    case("too many namespaces", message("<b " + " ".join(f"xmlns:a{n}='x'" for n in range(5000)) + "/>"), TOO_MUCH),
+    case(
+        "too many namespaces",
+        message("<b " + " ".join(f"xmlns:a{n}='x'" for n in range(5000)) + "/>"),
+        TOO_MUCH,
+    ),
     case("too many elements", message("<b/>" * 10_000), TOO_MUCH),
     case("too many bytes", message(f"<body>{'x' * 300_000}</body>"), TOO_MUCH),
     case("endless attribute", "<message id='" + "x" * 300_000, TOO_MUCH),
     case("endless white space", "<message " + " " * 300_000, TOO_MUCH),
-    case("unsupported element", "<strange xmlns='urn:example:x'/>", "unsupported-stanza-type", "not-authorized", "invalid-namespace"),
-    case("compression", "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>", "unsupported-stanza-type", "not-authorized", "policy-violation"),
+    case(
+        "unsupported element",
+        "<strange xmlns='urn:example:x'/>",
+        "unsupported-stanza-type",
+        "not-authorized",
+        "invalid-namespace",
+    ),
+    case(
+        "compression",
+        "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>",
+        "unsupported-stanza-type",
+        "not-authorized",
+        "policy-violation",
+    ),
 ]
 
 # Sent within a session.
-BOUND = [one for one in STANZAS if one.name not in ("too many elements", "compression", "nested stream", "unsupported element")]
+BOUND = [
+    one
+    for one in STANZAS
+    if one.name not in ("too many elements", "compression", "nested stream", "unsupported element")
+]
 
 TRANSPORTS = ["plain", "starttls", "tls"]
 
@@ -138,9 +201,7 @@ def assert_refused(stage, client, wrong: Case):
 @pytest.mark.needs("strict")
 def test_a_bad_header_is_refused(stage, transport, wrong):
     client = stage.connect(transport)
-    if transport == "starttls":
-        client.negotiate_tls()
-        client._restart()
+    client.secure()
     send_all(client, wrong.data)
     assert_refused(stage, client, wrong)
 

@@ -79,13 +79,16 @@ def test_offline_storage_is_announced(stage):
     assert "msgoffline" in [f.get("var") for f in features]
 
 
-@pytest.mark.parametrize(("policy", "kept", "bounced"), [
-    ("bounce", [], ["1", "2"]),
-    ("drop", [], []),
-    ("store", ["1", "2"], []),
-    ("store_and_bounce", ["1"], ["2"]),
-    ("store_and_drop", ["1"], []),
-])
+@pytest.mark.parametrize(
+    ("policy", "kept", "bounced"),
+    [
+        ("bounce", [], ["1", "2"]),
+        ("drop", [], []),
+        ("store", ["1", "2"], []),
+        ("store_and_bounce", ["1"], ["2"]),
+        ("store_and_drop", ["1"], []),
+    ],
+)
 @pytest.mark.needs("properties")
 def test_the_policy_decides(private_server, policy, kept, bounced):
     """Openfire's five policies; the quota is such that one of the two messages fits."""

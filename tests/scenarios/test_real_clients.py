@@ -25,10 +25,15 @@ class XmppJs:
         packages = Path(os.environ["HEARTH_TEST_CLIENTS"]) / "node_modules"
         self.user = user
         self.process = subprocess.Popen(
-            ["node", SCRIPT, packages], text=True, bufsize=1,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.say(service=f"xmpps://127.0.0.1:{server.port('c2s_tls')}", domain="localhost",
-                 username=user.name, password=user.password, resource=resource)
+            ["node", SCRIPT, packages], text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.say(
+            service=f"xmpps://127.0.0.1:{server.port('c2s_tls')}",
+            domain="localhost",
+            username=user.name,
+            password=user.password,
+            resource=resource,
+        )
 
     def say(self, **command) -> None:
         self.process.stdin.write(json.dumps(command) + "\n")
@@ -71,7 +76,13 @@ class Slixmpp(slixmpp.ClientXMPP):
         self.ssl_context.check_hostname = False
         self.ssl_context.verify_mode = ssl.CERT_NONE
         self.add_event_handler("session_start", self.on_start)
-        for name in ("message", "presence_available", "presence_subscribed", "failed_all_auth", "disconnected"):
+        for name in (
+            "message",
+            "presence_available",
+            "presence_subscribed",
+            "failed_all_auth",
+            "disconnected",
+        ):
             self.add_event_handler(name, lambda data, name=name: self.seen.put_nowait((name, data)))
 
     def get_ssl_context(self):

@@ -18,7 +18,10 @@ def test_a_new_roster_is_empty(stage):
 
 def test_an_item_is_kept_with_its_name_and_groups(stage):
     juliet = stage.enter("juliet")
-    set_item(juliet, f"<item jid='{NURSE}' name='Nurse &amp; &lt;co&gt;'><group>Servants</group><group>Home</group></item>")
+    set_item(
+        juliet,
+        f"<item jid='{NURSE}' name='Nurse &amp; &lt;co&gt;'><group>Servants</group><group>Home</group></item>",
+    )
     item = juliet.query(ns.ROSTER)[0]
     assert (item.get("jid"), item.get("name"), item.get("subscription")) == (NURSE, "Nurse & <co>", "none")
     assert sorted(group.text for group in item) == ["Home", "Servants"]
@@ -72,12 +75,16 @@ def test_a_client_cannot_grant_itself_a_subscription(stage):
     assert roster(juliet)[NURSE]["subscription"] == "none"
 
 
-@pytest.mark.parametrize("inside", [
-    f"<item jid='{NURSE}'/><item jid='tybalt@localhost'/>",
-    "",
-    "<item/>",
-    "<item jid='@localhost'/>",
-], ids=["two items", "no item", "no jid", "bad jid"])
+@pytest.mark.parametrize(
+    "inside",
+    [
+        f"<item jid='{NURSE}'/><item jid='tybalt@localhost'/>",
+        "",
+        "<item/>",
+        "<item jid='@localhost'/>",
+    ],
+    ids=["two items", "no item", "no jid", "bad jid"],
+)
 @pytest.mark.needs("strict")
 def test_a_malformed_set_is_a_bad_request(stage, inside):
     answer = set_item(stage.enter("juliet"), inside)

@@ -77,7 +77,9 @@ def test_an_unsubscription_ends_the_direction(pair):
 def test_removing_the_contact_ends_both_directions(stage, pair):
     romeo, juliet = pair
     stage.befriend(romeo, juliet)
-    romeo.request("set", f"<query xmlns='{ns.ROSTER}'><item jid='{juliet.bare}' subscription='remove'/></query>")
+    romeo.request(
+        "set", f"<query xmlns='{ns.ROSTER}'><item jid='{juliet.bare}' subscription='remove'/></query>"
+    )
     juliet.expect_presence("unsubscribe", from_=romeo.bare)
     juliet.expect_presence("unsubscribed", from_=romeo.bare)
     juliet.expect_presence("unavailable", from_=romeo)

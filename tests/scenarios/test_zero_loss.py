@@ -113,7 +113,9 @@ def test_kill_9_loses_nothing_and_doubles_nothing(private_server, database, arch
     reader_user, cut_user, away_user = users = [stage.user(role) for role in ("reader", "cut", "away")]
     reader = Reader(sm_client(stage, reader_user))
     sm_client(stage, cut_user).cut()
-    senders = [Sender(number, sm_client(stage, stage.user("sender"), False), users) for number in range(SENDERS)]
+    senders = [
+        Sender(number, sm_client(stage, stage.user("sender"), False), users) for number in range(SENDERS)
+    ]
 
     reading = start(reader.run)
     settled = settle_some(server, senders, reader)
@@ -197,10 +199,12 @@ class Count:
         assert not self.doubled, f"{len(self.doubled)} doubled, e.g. {sorted(self.doubled)[:5]}"
 
     def __str__(self) -> str:
-        return (f"{self.sent} sent, {self.acknowledged} acknowledged to the sender, "
-                f"{self.confirmed} confirmed by the recipient, {self.waiting} waited, "
-                f"{self.archived} archived, {len(self.lost)} lost, {len(self.doubled)} doubled, "
-                f"{self.repeated} with an acknowledgement in flight came again")
+        return (
+            f"{self.sent} sent, {self.acknowledged} acknowledged to the sender, "
+            f"{self.confirmed} confirmed by the recipient, {self.waiting} waited, "
+            f"{self.archived} archived, {len(self.lost)} lost, {len(self.doubled)} doubled, "
+            f"{self.repeated} with an acknowledgement in flight came again"
+        )
 
 
 def twice(tokens: list[str]) -> set[str]:

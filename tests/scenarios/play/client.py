@@ -51,29 +51,39 @@ class Client(Wire):
 
     # -- login --
 
-    def negotiate_tls(self) -> Element:
-        """Opens the stream and secures it as the transport says; returns the features then."""
-        features = self.open()
+    def secure(self) -> None:
+        """Leaves a connection that is as secure as the transport says, and no stream on it."""
         if self.transport == "starttls":
-            assert ns.has(features, ns.TLS, "starttls"), self.describe("STARTTLS is not offered")
+            assert ns.has(self.open(), ns.TLS, "starttls"), self.describe("STARTTLS is not offered")
             self.send(f"<starttls xmlns='{ns.TLS}'/>")
             assert ns.name(self.next_element()) == "proceed"
             self.start_tls()
-            features = self.open()
-        return features
+            self.restart()
+
+    def negotiate_tls(self) -> Element:
+        """Secures the connection and opens a stream; returns its features."""
+        self.secure()
+        return self.open()
 
     def authenticate(self, name: str, password: str, login: Login) -> None:
-        """SASL; leaves a stream that has been opened anew. Raises `LoginRefused`."""
+        """SASL, and the stream that is opened behind it. Raises `LoginRefused`."""
+        self.prove(name, password, login)
+        self.open()
+
+    def prove(self, name: str, password: str, login: Login) -> None:
+        """SASL alone."""
         if login.mechanism == "PLAIN":
-            self._sasl(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>"
-                       f"{sasl.plain(name, password, login.authzid)}</auth>")
+            self._sasl(
+                f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>"
+                f"{sasl.plain(name, password, login.authzid)}</auth>"
+            )
         else:
             exchange = sasl.Scram(login.mechanism, name, password, login.authzid)
             challenge = self._sasl(
-                f"<auth xmlns='{ns.SASL}' mechanism='{login.mechanism}'>{exchange.first()}</auth>")
+                f"<auth xmlns='{ns.SASL}' mechanism='{login.mechanism}'>{exchange.first()}</auth>"
+            )
             final = exchange.final(challenge)
             exchange.verify(self._sasl(f"<response xmlns='{ns.SASL}'>{final}</response>"))
-        self.open()
 
     def _sasl(self, request: str) -> str:
         self.send(request)
@@ -93,8 +103,10 @@ class Client(Wire):
     def request(self, kind: str, payload: str, to: object = None) -> Element:
         """Sends an IQ and returns its answer, result or error."""
         identity = self.send_request(kind, payload, to)
-        return self.expect(lambda s: ns.name(s) == "iq" and s.get("id") == identity
-                           and s.get("type") in ("result", "error"), f"answer to {payload}")
+        return self.expect(
+            lambda s: ns.name(s) == "iq" and s.get("id") == identity and s.get("type") in ("result", "error"),
+            f"answer to {payload}",
+        )
 
     def send_request(self, kind: str, payload: str, to: object = None) -> str:
         identity = fresh_id()
@@ -146,32 +158,46 @@ class Client(Wire):
             else:
                 return element
 
-    def expect_message(self, body: str | None = None, from_: object = None, kind: str | None = None) -> Element:
+    def expect_message(
+        self, body: str | None = None, from_: object = None, kind: str | None = None
+    ) -> Element:
         def wanted(stanza: Element) -> bool:
-            return (ns.name(stanza) == "message" and body in (None, ns.body(stanza))
-                    and sent_by(stanza, from_) and kind in (None, stanza.get("type", "normal")))
+            return (
+                ns.name(stanza) == "message"
+                and body in (None, ns.body(stanza))
+                and sent_by(stanza, from_)
+                and kind in (None, stanza.get("type", "normal"))
+            )
+
         return self.expect(wanted, f"message {body!r} from {from_}")
 
     def expect_error(self, condition: str, from_: object = None) -> Element:
         def wanted(stanza: Element) -> bool:
             return stanza.get("type") == "error" and sent_by(stanza, from_)
+
         stanza = self.expect(wanted, f"error {condition} from {from_}")
         assert ns.condition(stanza) == condition, as_text(stanza)
         return stanza
 
     def expect_presence(self, kind: str | None = None, from_: object = None) -> Element:
         """`kind` None is available."""
+
         def wanted(stanza: Element) -> bool:
-            return (ns.name(stanza) == "presence" and stanza.get("type") == kind
-                    and sent_by(stanza, from_))
+            return ns.name(stanza) == "presence" and stanza.get("type") == kind and sent_by(stanza, from_)
+
         return self.expect(wanted, f"presence {kind} from {from_}")
 
     def expect_push(self, contact: object, **attributes: str | None) -> Element:
         """A roster push for the contact with these item attributes (`None`: absent)."""
+
         def wanted(stanza: Element) -> bool:
             item = pushed_item(stanza)
-            return (item is not None and item.get("jid") == str(contact)
-                    and all(item.get(key) == value for key, value in attributes.items()))
+            return (
+                item is not None
+                and item.get("jid") == str(contact)
+                and all(item.get(key) == value for key, value in attributes.items())
+            )
+
         stanza = self.expect(wanted, f"roster push of {contact} {attributes}")
         self.send(f"<iq type='result' id={quoteattr(stanza.get('id', ''))}/>")
         item = pushed_item(stanza)
@@ -198,8 +224,8 @@ class Client(Wire):
     # -- stream management, XEP-0198 --
 
     def enable_sm(self, resume: bool = True) -> Element:
-        self.send(f"<enable xmlns='{ns.SM}'{' resume=' + chr(39) + 'true' + chr(39) if resume else ''}/>")
-        self.handled = 0
+        wish = " resume='true'" if resume else ""
+        self.send(f"<enable xmlns='{ns.SM}'{wish}/>")
         enabled = self.expect(lambda s: s.tag.startswith(f"{{{ns.SM}}}"), "<enabled/>")
         assert ns.name(enabled) == "enabled", self.describe("stream management refused")
         self.handled = 0

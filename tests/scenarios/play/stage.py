@@ -8,6 +8,8 @@ from . import ns
 from .client import Client, Login
 from .wire import Wire
 
+BY_DEFAULT = Login()
+
 
 @dataclass(frozen=True)
 class User:
@@ -42,14 +44,14 @@ class Stage:
         self._open.append(client)
         return client
 
-    def authenticate(self, user: User, login: Login = Login()) -> Client:
+    def authenticate(self, user: User, login: Login = BY_DEFAULT) -> Client:
         """Logged in, nothing bound."""
         client = self.connect(login.transport)
         client.negotiate_tls()
         client.authenticate(user.name, user.password, login)
         return client
 
-    def login(self, user: User, login: Login = Login()) -> Client:
+    def login(self, user: User, login: Login = BY_DEFAULT) -> Client:
         """Bound, but not available."""
         client = self.authenticate(user, login)
         client.bind(login.resource)

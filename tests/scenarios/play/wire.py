@@ -38,7 +38,7 @@ class Wire:
         self.transcript: deque[str] = deque(maxlen=40)
         self.header: Element | None = None
         self.features: Element | None = None
-        self._restart()
+        self.restart()
 
     # -- bytes --
 
@@ -77,7 +77,7 @@ class Wire:
 
     def open(self, to: str = "localhost", attributes: str = "") -> Element:
         """Sends a stream header, returns the features that come back."""
-        self._restart()
+        self.restart()
         self.send(
             f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'"
             f" to='{to}' version='1.0' {attributes}>"
@@ -123,7 +123,8 @@ class Wire:
 
     # -- inside --
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """A new stream begins: nothing of the one before counts."""
         self._parser = XMLPullParser(["start", "end"])
         self._depth = 0
         self._ready: deque[Element] = deque()

@@ -16,8 +16,12 @@ def admin_url() -> str:
 
 
 def psql(url: str, statement: str) -> str:
-    done = subprocess.run(["psql", url, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["psql", url, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -34,13 +34,27 @@ class Hearth(Server):
         assert done.returncode == 0, f"hearth setup: {done.stdout}{done.stderr}"
         return server
 
-    def setup(self, database: str = "sqlite", properties: Mapping[str, str] = {}) -> subprocess.CompletedProcess:
+    def setup(
+        self, database: str = "sqlite", properties: Mapping[str, str] = {}
+    ) -> subprocess.CompletedProcess:
         """`hearth setup`, whether it succeeds or not."""
         password = self.home.parent / f"{self.home.name}.password"
         password.write_text(f"{ADMIN_PASSWORD}\n")
         settings = [f"--set={name}={value}" for name, value in properties.items()]
-        return hearth("setup", "--home", self.home, "--domain", "localhost", "--database", database,
-                      "--admin-password-file", password, "--ephemeral-ports", *settings, check=False)
+        return hearth(
+            "setup",
+            "--home",
+            self.home,
+            "--domain",
+            "localhost",
+            "--database",
+            database,
+            "--admin-password-file",
+            password,
+            "--ephemeral-ports",
+            *settings,
+            check=False,
+        )
 
     def create_user(self, name: str, password: str) -> None:
         self.api("POST", "/users", {"name": name, "password": password})
@@ -52,9 +66,11 @@ class Hearth(Server):
     def api(self, method: str, path: str, body: object = None):
         """One request of `/api/v1`; its JSON, `None` for an empty answer."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port('console')}/api/v1{path}", method=method,
+            f"http://127.0.0.1:{self.port('console')}/api/v1{path}",
+            method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"})
+            headers={"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"},
+        )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()

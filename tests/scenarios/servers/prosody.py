@@ -45,15 +45,34 @@ class Prosody(Server):
         server = cls(home)
         (home / "data" / "localhost" / "accounts").mkdir(parents=True)
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-keyout", home / "localhost.key", "-out", home / "localhost.crt"],
-            check=True, capture_output=True)
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                home / "localhost.key",
+                "-out",
+                home / "localhost.crt",
+            ],
+            check=True,
+            capture_output=True,
+        )
         server.ports = {"c2s": free_port(), "c2s_tls": free_port()}
-        (home / "prosody.cfg.lua").write_text(CONFIG.format(
-            home=home,
-            registration=properties.get("registration.inband", "false"),
-            encryption=str(properties.get("c2s.starttls", "required") == "required").lower(),
-            **server.ports))
+        (home / "prosody.cfg.lua").write_text(
+            CONFIG.format(
+                home=home,
+                registration=properties.get("registration.inband", "false"),
+                encryption=str(properties.get("c2s.starttls", "required") == "required").lower(),
+                **server.ports,
+            )
+        )
         return server
 
     def create_user(self, name: str, password: str) -> None:
