@@ -28,7 +28,7 @@ pub(super) struct Postgres {
     pool: Pool,
     /// One connection that only the serving lease uses, so that load cannot starve it.
     reserved: Pool,
-    url: PostgresUrl,
+    url: Box<PostgresUrl>,
     place: String,
 }
 
@@ -38,7 +38,7 @@ impl Postgres {
         let postgres = Postgres {
             pool: pool(url, POOL)?,
             reserved: pool(url, 1)?,
-            url: url.clone(),
+            url: Box::new(url.clone()),
             place: url.place().to_owned(),
         };
         drop(postgres.connection(&postgres.pool).await?);

@@ -36,15 +36,14 @@ where
     /// A writer's group holds many transactions: each is a savepoint, so that one that fails
     /// takes nothing with it.
     fn in_savepoint(&self, connection: &mut Connection, body: F) -> Result<T, E> {
-        statement::script(connection, "SAVEPOINT job")?;
+        statement::execute(connection, "SAVEPOINT job", &[])?;
         let outcome = poll_once(connection, body, true);
-        let end = match &outcome {
-            Ok(_) => "RELEASE job",
-            Err(_) => "ROLLBACK TO job; RELEASE job",
-        };
         // After an error such as a full disk SQLite has already rolled back the whole group.
         if !connection.is_autocommit() {
-            statement::script(connection, end)?;
+            if outcome.is_err() {
+                statement::execute(connection, "ROLLBACK TO job", &[])?;
+            }
+            statement::execute(connection, "RELEASE job", &[])?;
         }
         outcome
     }

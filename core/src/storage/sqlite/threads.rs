@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::job::Job;
-use super::statement::script;
+use super::statement::execute;
 use crate::storage::StorageError;
 
 /// Jobs that may wait for a thread; who comes later waits for a place.
@@ -44,7 +44,7 @@ fn commit_group(
     first: Box<dyn Job>,
     jobs: &mut mpsc::Receiver<Box<dyn Job>>,
 ) {
-    if let Err(away) = script(connection, "BEGIN IMMEDIATE") {
+    if let Err(away) = execute(connection, "BEGIN IMMEDIATE", &[]) {
         return first.finish(Err(away));
     }
     let mut group = Vec::new();
@@ -67,9 +67,9 @@ fn commit(connection: &mut Connection) -> Result<(), StorageError> {
         let why = "a write failed and took its group with it".to_owned();
         return Err(StorageError::Busy(why));
     }
-    script(connection, "COMMIT").inspect_err(|_| {
+    execute(connection, "COMMIT", &[]).map(|_| ()).inspect_err(|_| {
         // A failed COMMIT may leave the transaction open; the next group needs it gone.
-        let _ = script(connection, "ROLLBACK");
+        let _ = execute(connection, "ROLLBACK", &[]);
     })
 }
 
@@ -100,11 +100,11 @@ impl Readers {
 
 /// All statements of one job see the same snapshot.
 fn read(connection: &mut Connection, mut job: Box<dyn Job>) {
-    if let Err(away) = script(connection, "BEGIN DEFERRED") {
+    if let Err(away) = execute(connection, "BEGIN DEFERRED", &[]) {
         return job.finish(Err(away));
     }
     job.run(connection);
-    let _ = script(connection, "ROLLBACK");
+    let _ = execute(connection, "ROLLBACK", &[]);
     job.finish(Ok(()));
 }
 

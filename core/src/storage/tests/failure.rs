@@ -13,7 +13,7 @@ async fn open(url: &DatabaseUrl) -> Result<Db, StorageError> {
 }
 
 fn parse(text: &str) -> Result<DatabaseUrl, StorageError> {
-    DatabaseUrl::parse(text, "/home/of".as_ref())
+    DatabaseUrl::parse(text, "somewhere/of".as_ref())
 }
 
 /// Appends `name`; the receiver hears when it is durable.
@@ -55,7 +55,11 @@ async fn a_server_that_does_not_answer_is_named() {
 
 #[tokio::test]
 async fn a_database_that_does_not_exist_is_named() {
-    let Some(server) = crate::config::test_postgres() else { return };
+    let name = "storage::tests::failure::a_database_that_does_not_exist_is_named";
+    if testing::postgres(name).await.is_none() {
+        return;
+    }
+    let server = crate::config::test_postgres().unwrap();
     let (server, _) = server.rsplit_once('/').unwrap();
     let error = open(&parse(&format!("{server}/no_such_database")).unwrap()).await.err().unwrap();
     assert!(matches!(error, StorageError::NoSuchDatabase { .. }), "{error}");
