@@ -30,7 +30,10 @@ pub enum StorageError {
     Busy(String),
     #[error("the database URL is wrong: {0}")]
     Url(String),
-    #[error("TLS to the database: {0}")]
+    #[error(
+        "TLS to the database: {0}; name its CA by sslrootcert=FILE in the URL, or trust just its \
+         certificate by sslfingerprint=SHA256"
+    )]
     Tls(String),
     #[error(
         "the database was changed by a newer Hearth (it needs one that reads schema {min_reader}, \
