@@ -204,11 +204,9 @@ impl Registry {
     /// Every session on this node, in no order.
     pub fn each_local(&self, mut visit: impl FnMut(&Arc<Shared>)) {
         for shard in &self.shards {
-            for account in shard.read().values() {
-                for entry in &account.entries {
-                    if let Entry::Local(session) = entry {
-                        visit(session);
-                    }
+            for entry in shard.read().values().flat_map(|account| &account.entries) {
+                if let Entry::Local(session) = entry {
+                    visit(session);
                 }
             }
         }

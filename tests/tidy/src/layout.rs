@@ -15,8 +15,8 @@ pub const FOLDERS: &[(&str, &str)] = &[
     ("tests", "run"),
 ];
 
-/// What else may stand beside them.
-const BESIDE: &[&str] = &["docs", "packaging", ".ci", ".git", "target", "hearth-home"];
+/// What else may stand beside them. Hidden folders belong to tools, not to the project.
+const BESIDE: &[&str] = &["docs", "packaging", "target", "hearth-home"];
 
 pub fn folders(root: &Path) -> Vec<Violation> {
     let missing = FOLDERS.iter().filter(|(folder, file)| !root.join(folder).join(file).exists());
@@ -32,7 +32,7 @@ pub fn folders(root: &Path) -> Vec<Violation> {
     for entry in entries.filter(|entry| entry.path().is_dir()) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = FOLDERS.iter().any(|(folder, _)| *folder == name);
-        if !known && !BESIDE.contains(&name.as_str()) {
+        if !known && !name.starts_with('.') && !BESIDE.contains(&name.as_str()) {
             found.push(Violation {
                 file: name,
                 line: 1,

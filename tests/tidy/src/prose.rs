@@ -88,14 +88,20 @@ pub fn machine_paths(file: &str, text: &str) -> Vec<Violation> {
     found
 }
 
-/// `/folder/x` where nothing before it makes it part of a longer name.
+/// `/folder/x` where nothing before it makes it part of a longer name; of people's folders
+/// something inside, since `/home/x` alone is a fine example.
 fn names_folder(line: &str, folder: &str) -> bool {
     let name = format!("/{folder}/");
+    let personal = ["home", "Users"].contains(&folder);
     line.match_indices(&name).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + name.len()..].chars().next();
         let part = |c: char| c.is_alphanumeric() || "._-~/$}*<>".contains(c);
-        !before.is_some_and(part) && after.is_some_and(|c| c.is_alphanumeric() || c == '.')
+        let inside = line[at + name.len()..].split(|c: char| !part(c) || c == '/').next();
+        let deeper = inside.is_some_and(|x| line[at + name.len() + x.len()..].starts_with('/'));
+        !before.is_some_and(part)
+            && after.is_some_and(|c| c.is_alphanumeric() || c == '.')
+            && (deeper || !personal)
     })
 }
 
