@@ -23,8 +23,12 @@ pub mod auth;
 pub mod stream;
 
 // 5 session, 6 router, 7 RFC 6121
+pub mod im;
 pub mod router;
 pub mod session;
+
+// 8 extensions
+pub mod services;
 
 // 9 edges
 pub mod admin;

@@ -263,6 +263,12 @@ impl Accounts {
         Ok(login)
     }
 
+    /// What is remembered of a prepared name: `None` when the database must be asked.
+    pub fn peek(&self, host: HostId, username: &str) -> Option<Option<AccountId>> {
+        let remembered = self.cache.lock().get(&(host, username.into()), self.clock.now())?;
+        Some(remembered.map(|login| login.row.id))
+    }
+
     pub async fn exists(&self, host: HostId, username: &str) -> Result<bool, StorageError> {
         Ok(self.find(host, username).await?.is_some())
     }

@@ -1,0 +1,263 @@
+//! Offline messages (RFC 6121 §8.5.2.2, XEP-0160), and the spool of the zero-loss contract: one
+//! table holds both. A row that a session was given stays until its client has the message, so a
+//! crash loses none, and has that session as holder, so none is given twice.
+
+mod policy;
+mod spool;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::roster::Key;
+use super::{Im, stored};
+use crate::clock::StanzaId;
+use crate::host::HostId;
+use crate::jid::Jid;
+use crate::router::Out;
+use crate::session::{Duty, Entry, Envelope, Shared, ToOverride};
+use crate::stanza::{Condition, Stanza};
+use crate::storage::{Append, Done, StorageError, Value, params};
+
+pub use policy::{Fate, OfflinePolicy, worth};
+pub use spool::Spool;
+
+/// A message on its way into the table.
+struct Waiting {
+    key: Key,
+    owner: Jid,
+    stanza: Arc<Stanza>,
+    duty: Option<Arc<Duty>>,
+}
+
+impl Im {
+    /// A message for a local account none of whose resources may take it. Its duty is released
+    /// when it is committed, or when an error went back.
+    pub fn no_recipient(
+        self: &Arc<Self>,
+        host: HostId,
+        stanza: Arc<Stanza>,
+        duty: Option<Arc<Duty>>,
+        out: &mut Out,
+    ) {
+        let policy = self.settings.offline_policy.get();
+        let fate = match worth(&stanza) {
+            Fate::Store => policy.fate(true),
+            other => other,
+        };
+        let owner = stanza.head.to.as_ref().map(Jid::to_bare);
+        let (Fate::Store, Some(owner)) = (fate, owner) else {
+            return settle(fate, &stanza, duty.as_ref(), out);
+        };
+        let local = owner.local().unwrap_or_default().to_owned();
+        self.with_account(host, &local, out, move |im, account, out| match account {
+            Some(account) => {
+                let key = Key { host, account };
+                im.store(Waiting { key, owner, stanza, duty }, policy, out);
+            }
+            // RFC 6121 §8.5.1: no such account.
+            None => settle(Fate::Bounce, &stanza, duty.as_ref(), out),
+        });
+    }
+
+    fn store(self: &Arc<Self>, waiting: Waiting, policy: OfflinePolicy, out: &mut Out) {
+        let usage = match policy.has_quota() {
+            true => self.spool.usage(waiting.key),
+            false => Some(0),
+        };
+        if let Some(usage) = usage {
+            return self.store_within(usage, waiting, policy, out);
+        }
+        let im = self.clone();
+        out.wait(async move {
+            let (mut out, key) = (Out::default(), waiting.key);
+            let read = im.db.read(move |tx| Box::pin(async move { store::usage(tx, key).await }));
+            // Without an answer the message is kept: better a little too much than one lost.
+            let usage = read.await.inspect(|usage| im.spool.learn(key, *usage)).unwrap_or(0);
+            im.store_within(usage, waiting, policy, &mut out);
+            out
+        });
+    }
+
+    fn store_within(
+        self: &Arc<Self>,
+        usage: u64,
+        waiting: Waiting,
+        policy: OfflinePolicy,
+        out: &mut Out,
+    ) {
+        let bytes = stored::bytes(&waiting.stanza);
+        let size = bytes.len() as u64;
+        let fits = usage + size <= self.settings.offline_quota_kb.get() * 1024;
+        let fate = policy.fate(fits);
+        let Waiting { key, owner, stanza, duty } = waiting;
+        if fate != Fate::Store {
+            return settle(fate, &stanza, duty.as_ref(), out);
+        }
+        self.spool.add(key, size);
+        let id = duty.as_ref().map_or_else(|| self.clock.stanza_id(), |duty| duty.id);
+        let im = self.clone();
+        let values = params![key.host, key.account, id, self.clock.now(), size as i64, bytes];
+        self.append(store::ADD, values, move || {
+            if let Some(duty) = &duty {
+                duty.release();
+            }
+            // Somebody may have come while the message was on its way into the table.
+            im.flush_soon(key, &owner);
+        });
+    }
+
+    /// With the archive off: these were given to `holder`, whose client has not acknowledged them
+    /// for a while. Copies are kept until it does.
+    pub fn spool(self: &Arc<Self>, holder: &Arc<Shared>, envelopes: Vec<(Arc<Stanza>, Arc<Duty>)>) {
+        let now = self.clock.now();
+        let held_by = self.spool.holder(holder);
+        for (stanza, duty) in envelopes {
+            let bytes = stored::bytes(&stanza);
+            let values = params![
+                holder.host,
+                holder.account,
+                duty.id,
+                now,
+                bytes.len() as i64,
+                bytes,
+                held_by.node,
+                held_by.incarnation,
+                held_by.session as i64,
+            ];
+            let (im, key) = (self.clone(), Key::from(&**holder));
+            self.append(store::SPOOL, values, move || {
+                duty.set_spooled();
+                // Acknowledged while it was on its way: nobody saw that there would be a row.
+                if duty.is_done() {
+                    im.remove(key, duty.id);
+                }
+            });
+        }
+    }
+
+    /// The client of `holder` has the message.
+    pub fn spooled_done(self: &Arc<Self>, holder: &Shared, id: StanzaId) {
+        let key = Key::from(holder);
+        self.remove(key, id);
+        if self.spool.settled(holder.id, id) {
+            self.flush_soon(key, &holder.jid);
+        }
+    }
+
+    /// `holder` is gone; another session may have the message.
+    pub fn spooled_free(self: &Arc<Self>, holder: &Shared, id: StanzaId) {
+        let key = Key::from(holder);
+        self.spool.settled(holder.id, id);
+        let (im, owner) = (self.clone(), holder.jid.clone());
+        let values = params![key.host, key.account, id];
+        self.append(store::FREE, values, move || im.flush_soon(key, &owner));
+    }
+
+    /// Frees what earlier runs and other nodes hold. For the start of a node that serves alone.
+    pub async fn reclaim(&self) -> Result<(), StorageError> {
+        let (node, incarnation) = self.spool.node();
+        let freed = self
+            .db
+            .write(move |tx| Box::pin(async move { store::reclaim(tx, node, incarnation).await }));
+        let freed = freed.await?;
+        if freed > 0 {
+            tracing::info!(freed, "messages of ended sessions wait for their recipients again");
+        }
+        Ok(())
+    }
+
+    fn remove(&self, key: Key, id: StanzaId) {
+        self.spool.forget(key);
+        self.append(store::REMOVE, params![key.host, key.account, id], || {});
+    }
+
+    /// An append; `committed` is called when it is durable.
+    fn append(
+        &self,
+        statement: &'static str,
+        values: &[Value],
+        committed: impl FnOnce() + Send + 'static,
+    ) {
+        let done = Done::Call(Box::new(move |outcome| {
+            if outcome.is_ok() {
+                committed();
+            }
+        }));
+        self.db.append(Append { statement, params: values.to_vec(), id: None, done });
+    }
+
+    /// The session takes messages from now on: gives it what waits.
+    pub(super) fn flush(self: &Arc<Self>, session: &Arc<Shared>, out: &mut Out) {
+        let (im, session) = (self.clone(), session.clone());
+        out.wait(async move {
+            im.hand_over(&session).await;
+            Out::default()
+        });
+    }
+
+    /// The same from where nobody can wait, to whoever takes messages of the account.
+    fn flush_soon(self: &Arc<Self>, key: Key, owner: &Jid) {
+        let takers = self.sessions(owner, Entry::takes_messages);
+        let Some(taker) = takers.into_iter().max_by_key(|session| session.priority()) else {
+            return;
+        };
+        if self.spool.is_busy(taker.id) || !self.spool.schedule(key) {
+            return;
+        }
+        let im = self.clone();
+        self.tracker.spawn("offline-flush", async move {
+            im.spool.begin(key);
+            im.hand_over(&taker).await;
+        });
+    }
+
+    /// Gives the oldest messages that wait to the session; the rest follows when it has them.
+    async fn hand_over(self: &Arc<Self>, session: &Arc<Shared>) {
+        let key = Key::from(&**session);
+        let messages = match self.claim(key, session).await {
+            Ok(messages) => messages,
+            Err(error) => {
+                return tracing::error!(%error, "offline messages could not be read");
+            }
+        };
+        self.spool.claimed(session.id, messages.iter().map(|message| message.id).collect());
+        for message in messages {
+            let Some(mut stanza) = stored::read(&message.stanza) else {
+                tracing::error!(id = %message.id, "an offline message is damaged: removed");
+                self.spooled_done(session, message.id);
+                continue;
+            };
+            stanza.append(stored::delay(self.hosts.domain(key.host), message.received));
+            let duty = Some(Arc::new(Duty::spooled(message.id)));
+            let envelope = Envelope { stanza: Arc::new(stanza), to: ToOverride::Keep, duty };
+            if session.mailbox.push(envelope).is_err() {
+                self.spooled_free(session, message.id);
+            }
+        }
+    }
+
+    async fn claim(&self, key: Key, session: &Shared) -> Result<Vec<store::Message>, StorageError> {
+        let any = self.db.read(move |tx| Box::pin(async move { store::any(tx, key).await }));
+        if !any.await? {
+            return Ok(Vec::new());
+        }
+        let holder = self.spool.holder(session);
+        let claim =
+            self.db.write(move |tx| Box::pin(async move { store::claim(tx, key, holder).await }));
+        claim.await
+    }
+}
+
+/// What is not stored is over: the sender learns it by an error, or not at all.
+fn settle(fate: Fate, stanza: &Stanza, duty: Option<&Arc<Duty>>, out: &mut Out) {
+    if fate == Fate::Bounce
+        && let Some(error) = stanza.error(&Condition::ServiceUnavailable.into())
+    {
+        out.route(error);
+    }
+    if let Some(duty) = duty {
+        duty.release();
+    }
+}

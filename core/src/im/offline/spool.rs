@@ -1,0 +1,105 @@
+//! What is known without asking the table of offline messages.
+
+use hashbrown::{HashMap, HashSet};
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, StanzaId};
+use crate::im::roster::Key;
+use crate::session::Shared;
+
+use super::store::Holder;
+
+/// Accounts whose usage is remembered; beyond it all are forgotten and read again.
+const MAX_KNOWN: usize = 10_000;
+
+/// In memory, and only about this node.
+#[derive(Debug)]
+pub struct Spool {
+    node: u32,
+    /// Tells this run of the node from those before.
+    incarnation: i64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Octets stored per account. Approximate: arrivals are added, removals forget the entry.
+    usage: HashMap<Key, u64>,
+    /// Messages of the last claim that a session has not acknowledged yet.
+    claimed: HashMap<u64, HashSet<StanzaId>>,
+    /// Accounts for which a claim is about to be made.
+    scheduled: HashSet<Key>,
+}
+
+impl Spool {
+    pub fn new(clock: &Clock) -> Spool {
+        // Without the sign, so that it reads well in the table.
+        let incarnation = i64::from_be_bytes(clock.random().bytes()) & i64::MAX;
+        Spool { node: clock.node(), incarnation, inner: Mutex::default() }
+    }
+
+    pub fn node(&self) -> (u32, i64) {
+        (self.node, self.incarnation)
+    }
+
+    pub fn holder(&self, session: &Shared) -> Holder {
+        Holder { node: self.node, incarnation: self.incarnation, session: session.id }
+    }
+
+    pub fn usage(&self, key: Key) -> Option<u64> {
+        self.inner.lock().usage.get(&key).copied()
+    }
+
+    /// Notes what the table said.
+    pub fn learn(&self, key: Key, usage: u64) {
+        let mut inner = self.inner.lock();
+        if inner.usage.len() >= MAX_KNOWN {
+            inner.usage.clear();
+        }
+        inner.usage.insert(key, usage);
+    }
+
+    pub fn add(&self, key: Key, octets: u64) {
+        if let Some(usage) = self.inner.lock().usage.get_mut(&key) {
+            *usage += octets;
+        }
+    }
+
+    pub fn forget(&self, key: Key) {
+        self.inner.lock().usage.remove(&key);
+    }
+
+    /// The session was given these.
+    pub fn claimed(&self, session: u64, ids: HashSet<StanzaId>) {
+        if !ids.is_empty() {
+            self.inner.lock().claimed.entry(session).or_default().extend(ids);
+        }
+    }
+
+    /// The session is done with a message, one way or the other. True when it was the last of its
+    /// claim: there may be more to give.
+    pub fn settled(&self, session: u64, id: StanzaId) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(ids) = inner.claimed.get_mut(&session) else { return false };
+        let known = ids.remove(&id);
+        let last = known && ids.is_empty();
+        if ids.is_empty() {
+            inner.claimed.remove(&session);
+        }
+        last
+    }
+
+    /// Whether the session still has messages of its last claim.
+    pub fn is_busy(&self, session: u64) -> bool {
+        self.inner.lock().claimed.contains_key(&session)
+    }
+
+    /// False when a claim for the account is scheduled already.
+    pub fn schedule(&self, key: Key) -> bool {
+        self.inner.lock().scheduled.insert(key)
+    }
+
+    pub fn begin(&self, key: Key) {
+        self.inner.lock().scheduled.remove(&key);
+    }
+}

@@ -1,0 +1,3 @@
+//! What several extensions stand on.
+
+pub mod archive;
