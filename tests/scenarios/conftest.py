@@ -21,6 +21,15 @@ def pytest_runtest_setup(item):
             pytest.skip(f"{servers.kind().__name__} lacks: {mark.args[0]}")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Shows what tests counted (`record_property("count", …)`), whichever worker ran them."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "count":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The server that tests share; each brings users of its own."""

@@ -1,6 +1,7 @@
 """Securing and authenticating a stream: RFC 6120 §5-§7."""
 
 import base64
+import contextlib
 
 import pytest
 
@@ -165,6 +166,23 @@ def test_what_is_pipelined_behind_starttls_has_no_effect(stage):
     injected = f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>AGEAYg==</auth>"
     client.send(f"<starttls xmlns='{ns.TLS}'/>{injected}")
     answers_in_the_clear_or_drops(client)
+
+
+def test_compression_is_not_offered(stage):
+    """ATTACKS 5: XEP-0138 is deliberately absent."""
+    features = stage.authenticate(stage.user("juliet")).features
+    assert not ns.has(features, "http://jabber.org/features/compress", "compression")
+
+
+@pytest.mark.needs("strict")
+def test_a_huge_nonce_is_refused(stage):
+    """ATTACKS 13: bounded before anything is derived from it."""
+    client = stage.connect()
+    client.negotiate_tls()
+    first = base64.b64encode(b"n,,n=juliet,r=" + b"x" * 1_000_000).decode()
+    with contextlib.suppress(OSError):
+        client.send(f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")
+    assert client.expect_end() == "policy-violation"
 
 
 def answers_in_the_clear_or_drops(client):

@@ -107,7 +107,7 @@ def collect_offline(stage: Stage, user: User) -> list[str]:
 
 @pytest.mark.parametrize("archive", ["false", "true"], ids=["archive off", "archive on"])
 @pytest.mark.needs("databases")
-def test_kill_9_loses_nothing_and_doubles_nothing(private_server, database, archive, capsys):
+def test_kill_9_loses_nothing_and_doubles_nothing(private_server, database, archive, record_property):
     server = private_server({"archive.enabled": archive}, database)
     stage = Stage(server)
     reader_user, cut_user, away_user = users = [stage.user(role) for role in ("reader", "cut", "away")]
@@ -132,8 +132,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(private_server, database, arch
     archived = archived_tokens(server) if archive == "true" else []
     again.close()
     report = Count.of(senders, reader, waiting, archived, settled_tokens=settled_of(senders, settled))
-    with capsys.disabled():
-        print(f"\n{server.database.split(':')[0]}, archive {archive}: {report}")
+    record_property("count", f"{server.database.split(':')[0]}, archive {archive}: {report}")
     report.check()
 
 
