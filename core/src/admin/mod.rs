@@ -5,11 +5,14 @@ pub mod api;
 pub mod audit;
 mod gate;
 mod lockout;
+pub mod setup;
+
 mod store;
 #[cfg(test)]
 mod tests;
 mod token;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -20,6 +23,7 @@ pub use gate::Gate;
 pub use store::TokenRow;
 pub use token::{Token, TokenHash};
 
+use crate::config::Home;
 use crate::http::{Allowance, Peer, Response, Routes};
 use crate::storage::migrate::Migration;
 use crate::telemetry::Metrics;
@@ -31,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration::expand(
     "tokens and audit log",
     include_str!("migrations/0001_token_audit.sql"),
 )];
+
+/// Where the running server leaves a token for the administrator of this machine.
+pub fn local_token_file(home: &Home) -> PathBuf {
+    home.run().join("admin-token")
+}
 
 /// The value of the `Authorization` header, when it is text.
 fn authorization(headers: &HeaderMap) -> Option<&str> {

@@ -1,7 +1,15 @@
 //! Failures of the command line: one clear line, and an exit code that scripts can rely on.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::process::ExitCode;
+
+use crate::admin::setup::SetupError;
+use crate::auth::accounts::AccountError;
+use crate::config::ConfigError;
+use crate::properties::PropertyError;
+use crate::server::ServerError;
+use crate::storage::StorageError;
+use crate::telemetry::log::LogError;
 
 /// Exit codes, documented in `docs/operators/cli.md`. Numbers never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +31,24 @@ pub enum Exit {
     Api = 7,
 }
 
-/// Why a command failed. Shown as `hearth: <what> (<place>): <remedy>`.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
+#[error("{line}")]
 pub struct CliError {
     pub exit: Exit,
-    pub what: String,
-    /// The file, address, option or name that it is about.
-    pub place: String,
-    pub remedy: String,
+    line: String,
 }
 
 impl CliError {
+    /// Shown as `hearth: <what> (<place>): <remedy>`. The place is the file, address, option or
+    /// name that it is about.
     pub fn new(
         exit: Exit,
         what: impl Display,
         place: impl Display,
         remedy: impl Display,
     ) -> CliError {
-        CliError {
-            exit,
-            what: what.to_string(),
-            place: place.to_string(),
-            remedy: remedy.to_string(),
-        }
+        CliError::told(exit, format_args!("{what} ({place}): {remedy}"))
     }
 
     pub fn usage(what: impl Display, place: impl Display, remedy: impl Display) -> CliError {
@@ -55,19 +58,78 @@ impl CliError {
     pub fn failure(what: impl Display, place: impl Display, remedy: impl Display) -> CliError {
         CliError::new(Exit::Failure, what, place, remedy)
     }
-}
 
-impl Display for CliError {
-    /// Always one line, whatever stands in its parts.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = format!("hearth: {} ({}): {}", self.what, self.place, self.remedy);
-        f.write_str(&line.replace(|c: char| c.is_control(), " "))
+    /// An error that names the thing and the remedy itself. Always one line, whatever is in it.
+    pub fn told(exit: Exit, error: impl Display) -> CliError {
+        let line = format!("hearth: {error}");
+        CliError { exit, line: line.replace(|c: char| c.is_control(), " ") }
     }
 }
 
 impl From<&CliError> for ExitCode {
     fn from(error: &CliError) -> ExitCode {
         ExitCode::from(error.exit as u8)
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> CliError {
+        let exit = match error {
+            ConfigError::InUse { .. } => Exit::AlreadyRunning,
+            _ => Exit::Configuration,
+        };
+        CliError::told(exit, error)
+    }
+}
+
+impl From<StorageError> for CliError {
+    fn from(error: StorageError) -> CliError {
+        CliError::told(Exit::Database, error)
+    }
+}
+
+impl From<LogError> for CliError {
+    fn from(error: LogError) -> CliError {
+        CliError::told(Exit::Configuration, error)
+    }
+}
+
+impl From<ServerError> for CliError {
+    fn from(error: ServerError) -> CliError {
+        match error {
+            ServerError::Config(error) => error.into(),
+            ServerError::Storage(error) => error.into(),
+            ServerError::Listen(error) => CliError::told(Exit::Listen, error),
+            ServerError::Certificate(_) | ServerError::NotSetUp => {
+                CliError::told(Exit::Configuration, error)
+            }
+            ServerError::Signals(_) => CliError::told(Exit::Failure, error),
+        }
+    }
+}
+
+impl From<SetupError> for CliError {
+    fn from(error: SetupError) -> CliError {
+        match error {
+            SetupError::Storage(error) | SetupError::Account(AccountError::Storage(error)) => {
+                error.into()
+            }
+            SetupError::Domain { .. } | SetupError::Account(_) => {
+                CliError::told(Exit::Usage, error)
+            }
+            SetupError::OtherDomain { .. } => CliError::told(Exit::Configuration, error),
+        }
+    }
+}
+
+impl From<PropertyError> for CliError {
+    fn from(error: PropertyError) -> CliError {
+        match error {
+            PropertyError::Storage(error) => error.into(),
+            PropertyError::Unknown { .. } | PropertyError::Invalid { .. } => {
+                CliError::told(Exit::Usage, error)
+            }
+        }
     }
 }
 

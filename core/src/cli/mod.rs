@@ -1,27 +1,63 @@
 //! The command line: arguments, one file per subcommand, one line per failure.
 
+mod api;
+mod client;
 mod error;
+mod link;
+mod output;
 mod panic;
+mod password;
+mod property;
+mod run;
+mod setup;
+#[cfg(test)]
+mod tests;
+mod token;
+mod user;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 
-/// The Hearth XMPP server.
+use crate::config::Home;
+use output::Output;
+
+/// The Hearth XMPP server. Without a command it sets up ./hearth-home when it is new, and serves.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// Options that every subcommand takes.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve in the foreground, logging to standard error (the default)
+    Run,
+    /// Set up a home folder and its database, or join the installation in that database
+    Setup(setup::Setup),
+    /// Create, list and change the users
+    #[command(subcommand)]
+    User(user::User),
+    /// Read and change the live settings
+    #[command(subcommand)]
+    Property(property::Property),
+    /// Create, list and revoke tokens of the API
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Call the API
+    Api(api::Call),
+}
+
+/// Options that every command takes.
 #[derive(Clone, Debug, Args)]
-pub struct Global {
+struct Global {
     /// The home folder
     #[arg(
         long,
@@ -30,10 +66,23 @@ pub struct Global {
         value_name = "DIR",
         default_value = "hearth-home"
     )]
-    pub home: PathBuf,
+    home: PathBuf,
     /// Print results as JSON
     #[arg(long, global = true)]
-    pub json: bool,
+    json: bool,
+    /// Act under this token of the API instead of as the local administrator
+    #[arg(long, global = true, env = "HEARTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl Global {
+    fn home(&self) -> Home {
+        Home::new(&self.home)
+    }
+
+    fn output(&self) -> Output {
+        Output { json: self.json }
+    }
 }
 
 /// Reads the arguments, does what they ask for, and says what the process returns.
@@ -64,11 +113,28 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>, C
 /// One line instead of clap's page.
 fn usage(error: &clap::Error) -> CliError {
     let text = error.render().to_string();
-    let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    CliError::usage(what.trim_end_matches(':'), "command line", "see `hearth --help`")
+    let told = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let what = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    CliError::usage(what, "command line", "see `hearth --help`")
 }
 
-fn perform(cli: Cli) -> Result<(), CliError> {
-    let _ = cli.global;
-    Ok(())
+fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
+    let command = command.unwrap_or(Command::Run);
+    let runtime = match command {
+        Command::Run => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = { runtime }.enable_all().build().map_err(|error| {
+        CliError::failure(error, "threads", "raise the limits of processes and open files")
+    })?;
+    runtime.block_on(async {
+        match command {
+            Command::Run => run::perform(&global).await,
+            Command::Setup(command) => setup::perform(&global, command).await,
+            Command::User(command) => user::perform(&global, command).await,
+            Command::Property(command) => property::perform(&global, command).await,
+            Command::Token(command) => token::perform(&global, command).await,
+            Command::Api(command) => api::perform(&global, command).await,
+        }
+    })
 }

@@ -1,0 +1,31 @@
+//! The table `host`: the domains of this installation.
+
+use crate::clock::Timestamp;
+use crate::host::HostId;
+use crate::storage::migrate::Migration;
+use crate::storage::{StorageError, Tx, params};
+
+/// Tables of this module.
+pub const MIGRATIONS: &[Migration] = &[Migration::expand(
+    "host",
+    1,
+    "domains",
+    "CREATE TABLE host (id BIGINT PRIMARY KEY, domain TEXT NOT NULL UNIQUE, created BIGINT NOT NULL)",
+)];
+
+pub async fn domain(tx: &mut Tx<'_>, host: HostId) -> Result<Option<String>, StorageError> {
+    let row = tx.query_opt("SELECT domain FROM host WHERE id = $1", params![host]).await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+/// Does nothing when another node was faster.
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    host: HostId,
+    domain: &str,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let sql = "INSERT INTO host (id, domain, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    tx.execute(sql, params![host, domain, now]).await?;
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The only wiring: builds every part in explicit order and hands each its own handles.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::admin::api::{self, About, Api};
+use crate::admin::{self, Gate, Token, setup};
+use crate::auth;
+use crate::auth::accounts::Accounts;
+use crate::auth::derive::Derivation;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Home, HomeLock, OpenPorts, Port, write_atomically};
+use crate::http::{self, Door, Health, Limits, Plain, Readiness, Routes};
+use crate::net::listener::{ListenError, Listener};
+use crate::net::tls::{CertificateError, Certificates, Service};
+use crate::properties::{self, Declared, Properties};
+use crate::shutdown::{Asked, Signals, Tracker};
+use crate::storage::migrate::{Migration, check_reader, migrate};
+use crate::storage::{Db, StorageError};
+use crate::telemetry::metrics::series;
+use crate::telemetry::{Counter, Metrics};
+
+/// Time that connections have to end by themselves.
+const GRACE: Duration = Duration::from_secs(10);
+/// Time that tasks have to notice that the grace is over.
+const LAST: Duration = Duration::from_secs(2);
+/// Passwords that may wait for a processor.
+const DERIVATIONS: usize = 1024;
+/// How often the certificate files are looked at.
+const CERTIFICATES: Duration = Duration::from_secs(60);
+
+/// Every property of the server.
+pub static PROPERTIES: &[&dyn Declared] = &[];
+
+/// The tables of every part, in an order in which each finds what it refers to.
+pub fn migrations() -> Vec<Migration> {
+    [setup::MIGRATIONS, properties::MIGRATIONS, auth::store::MIGRATIONS, admin::MIGRATIONS].concat()
+}
+
+/// Why the server does not start. Each names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("no installation is in the database; run `hearth setup`")]
+    NotSetUp,
+    #[error("signals cannot be handled: {0}; restart the machine")]
+    Signals(std::io::Error),
+}
+
+/// What both the server and the command line stand on.
+pub struct Foundation {
+    pub home: Home,
+    pub config: Config,
+    pub clock: Clock,
+    pub tracker: Tracker,
+    pub metrics: Arc<Metrics>,
+    pub db: Db,
+    pub accounts: Arc<Accounts>,
+    pub properties: Properties,
+}
+
+impl Foundation {
+    /// Opens the database, which gets its tables, and what is kept in it.
+    pub async fn open(home: Home, config: Config) -> Result<Foundation, ServerError> {
+        let clock = Clock::system(config.node_id().unwrap_or_default());
+        let metrics = Arc::new(Metrics::new());
+        let panics = series("hearth_task_panics_total", "Tasks that ended by a bug.");
+        let tracker = Tracker::new(metrics.counter(panics));
+        let db = Db::open(&config.database_url(&home)?, config.synchronous()).await?;
+        check_reader(&db).await?;
+        migrate(&db, &migrations(), clock.now()).await?;
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let derivation = Derivation::new(tracker.clone(), cores, DERIVATIONS);
+        let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await?;
+        let properties = Properties::load(db.clone(), clock.clone(), PROPERTIES).await?;
+        let accounts = Arc::new(accounts);
+        Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties })
+    }
+
+    /// The API on this foundation. The database must be set up.
+    pub async fn api(&self, health: Arc<Health>) -> Result<Api, ServerError> {
+        let domain = setup::installed_domain(&self.db).await?.ok_or(ServerError::NotSetUp)?;
+        let ports = ArcSwap::from_pointee(BTreeMap::new());
+        Ok(Api {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            accounts: self.accounts.clone(),
+            properties: self.properties.clone(),
+            health,
+            about: About { domain, started: self.clock.boot(), ports },
+        })
+    }
+}
+
+/// Serves until a signal ends it. `_lock` keeps other processes away from the home.
+pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerError> {
+    let mut signals = Signals::listen().map_err(ServerError::Signals)?;
+    let Foundation { home, config, clock, tracker, metrics, .. } = &foundation;
+    let health = Health::starting();
+    let api = Arc::new(foundation.api(health.clone()).await?);
+    let folder = config.certificates(home);
+    let certificates = Certificates::open(&folder, &api.about.domain, wall(clock))?;
+    let listeners = Listeners::bind(config)?;
+
+    let run_files = RunFiles::create(home, clock)?;
+    let local = run_files.token.hash();
+    let gate = Arc::new(Gate::new(foundation.db.clone(), clock.clone(), local));
+    let console = Routes::new();
+    http::mount_health(&console, health.clone());
+    admin::mount_metrics(&console, metrics.clone(), gate.clone());
+    api::mount(&console, api.clone(), gate);
+    let public = Routes::new();
+
+    // Its own tracker: commits go on until everything that writes has ended.
+    let appends = Tracker::new(Arc::new(Counter::new()));
+    appends.spawn("appends", foundation.db.run_appends());
+    let (follow, soft) = (foundation.properties.clone().follow(), tracker.soft().clone());
+    tracker.spawn("properties", async move {
+        soft.run_until_cancelled(follow).await;
+    });
+    tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
+    let ports = listeners.serve(&certificates, [console, public], tracker);
+    api.about.ports.store(Arc::new(by_name(&ports)));
+    run_files.publish(&ports)?;
+    health.set(Readiness::Serving);
+
+    serve_until_stop(&mut signals, &certificates, clock).await;
+    health.set(Readiness::Stopping);
+    stop(&mut signals, tracker).await;
+    foundation.db.close().await;
+    appends.stop(GRACE, LAST).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The HTTP ports that the configuration asks for, bound but not served.
+struct Listeners {
+    console: Vec<Listener>,
+    console_tls: Vec<Listener>,
+    http: Vec<Listener>,
+    https: Vec<Listener>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Listeners, ListenError> {
+        let (ports, listen) = (&config.ports, &config.listen);
+        Ok(Listeners {
+            console: bind(&listen.console_addresses, ports.console)?,
+            console_tls: bind(&listen.console_addresses, ports.console_tls)?,
+            http: bind(&listen.addresses, ports.http)?,
+            https: bind(&listen.addresses, ports.https)?,
+        })
+    }
+
+    /// Accepts on all of them, and returns their ports.
+    fn serve(
+        self,
+        certificates: &Arc<Certificates>,
+        [console, public]: [Arc<Routes>; 2],
+        tracker: &Tracker,
+    ) -> OpenPorts {
+        let port = |listeners: &[Listener]| listeners.first().map(|l| l.local_addr().port());
+        let ports = OpenPorts {
+            console: port(&self.console),
+            console_tls: port(&self.console_tls),
+            http: port(&self.http),
+            https: port(&self.https),
+            ..OpenPorts::default()
+        };
+        let tls = Door::Tls(certificates.acceptor(Service::Http));
+        let plain = Door::Plain(ports.console_tls.map_or(Plain::Refuse, Plain::Redirect));
+        let groups = [
+            (self.console, &console, plain),
+            (self.console_tls, &console, tls.clone()),
+            (self.http, &public, Door::Plain(Plain::Serve)),
+            (self.https, &public, tls),
+        ];
+        for (listeners, routes, door) in groups {
+            for listener in listeners {
+                let (routes, door) = (routes.clone(), door.clone());
+                let (limits, tracker) = (Limits::default(), tracker.clone());
+                let server = http::Server { routes, door, limits, tracker: tracker.clone() };
+                tracker.spawn("http listener", server.serve(listener));
+            }
+        }
+        ports
+    }
+}
+
+/// One listener per address. Port 0 is picked once and used on all.
+fn bind(addresses: &[std::net::IpAddr], port: Port) -> Result<Vec<Listener>, ListenError> {
+    let Port::Number(mut port) = port else { return Ok(Vec::new()) };
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = Listener::bind(SocketAddr::new(*address, port))?;
+        port = listener.local_addr().port();
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn by_name(ports: &OpenPorts) -> BTreeMap<String, u16> {
+    let json = serde_json::to_value(ports).and_then(serde_json::from_value);
+    json.expect("open ports are a map of numbers")
+}
+
+/// `run/ports.json` and the token of the local administrator; both go with the server.
+struct RunFiles {
+    home: Home,
+    token: Token,
+}
+
+impl RunFiles {
+    fn create(home: &Home, clock: &Clock) -> Result<RunFiles, ConfigError> {
+        let files = RunFiles { home: home.clone(), token: Token::new(clock.random()) };
+        let path = admin::local_token_file(home);
+        write_atomically(&path, files.token.reveal().as_bytes(), 0o600)
+            .map_err(|source| ConfigError::File { path, source })?;
+        Ok(files)
+    }
+
+    fn publish(&self, ports: &OpenPorts) -> Result<(), ConfigError> {
+        ports.write(&self.home.ports())
+    }
+}
+
+impl Drop for RunFiles {
+    fn drop(&mut self) {
+        for path in [self.home.ports(), admin::local_token_file(&self.home)] {
+            // It may never have been written; the next start replaces it anyway.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn watch(certificates: Arc<Certificates>, clock: Clock, tracker: Tracker) {
+    let pause = || tracker.soft().run_until_cancelled(tokio::time::sleep(CERTIFICATES));
+    while pause().await.is_some() {
+        let (certificates, now) = (certificates.clone(), wall(&clock));
+        let look = move || certificates.reload_if_changed(now);
+        if let Some(Err(error)) = tracker.blocking("certificates", look).await {
+            tracing::warn!(%error, "still serving the old certificate");
+        }
+    }
+}
+
+async fn serve_until_stop(signals: &mut Signals, certificates: &Certificates, clock: &Clock) {
+    while signals.next().await == Asked::Reload {
+        if let Err(error) = certificates.reload(wall(clock)) {
+            tracing::warn!(%error, "still serving the old certificate");
+        }
+    }
+    tracing::info!("stopping");
+}
+
+/// Both strokes of the stop; another signal skips the grace.
+async fn stop(signals: &mut Signals, tracker: &Tracker) {
+    let mut stopping = std::pin::pin!(tracker.stop(GRACE, LAST));
+    loop {
+        tokio::select! {
+            left = &mut stopping => {
+                if left > 0 {
+                    tracing::warn!(left, "tasks did not end");
+                }
+                return;
+            }
+            asked = signals.next() => if asked == Asked::Stop {
+                tracker.hard().cancel();
+            }
+        }
+    }
+}
+
+/// Wall time as the certificates take it.
+fn wall(clock: &Clock) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(clock.now().0.max(0) as u64)
+}
