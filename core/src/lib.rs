@@ -23,6 +23,9 @@ pub mod net;
 pub mod auth;
 pub mod stream;
 
+// 4 drivers: the only read and write loops
+pub mod c2s;
+
 // 5 session, 6 router, 7 RFC 6121
 pub mod im;
 pub mod router;
@@ -30,6 +33,7 @@ pub mod session;
 
 // 8 extensions
 pub mod services;
+pub mod xep;
 
 // 9 edges
 pub mod admin;

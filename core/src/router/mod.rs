@@ -1,14 +1,186 @@
 //! Brings a stanza from its sender to whoever must have it. Routing is synchronous: what it causes,
-//! also what must wait, goes into an [`Out`], which the caller carries out.
+//! also what must wait, goes into an [`Out`], which [`Router::perform`] carries out.
 
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::host::HostId;
+use crate::im::{Directory, Im};
+use crate::jid::Jid;
+use crate::services::archive::Archive;
+use crate::session::duty::is_durable;
+use crate::session::{Pending, Registry, Session, Shared};
+use crate::stanza::{Defect, Kind, Stanza};
+
+pub mod bounce;
 pub mod cluster;
 pub mod destination;
 pub mod hosts;
+pub mod iq;
+pub mod local;
 pub mod out;
+pub mod phase;
 pub mod remote;
 
 pub use cluster::{Alone, Cluster};
 pub use destination::Destination;
 pub use hosts::Hosts;
+pub use iq::{IqHandler, IqTable, Request, Target};
 pub use out::{Out, Work};
 pub use remote::{Remote, Unreachable};
+
+/// How often a stanza may be sent on before it counts as caught in a loop.
+const MAX_HOPS: u8 = 16;
+
+/// The parts that routing stands on.
+pub struct Router {
+    pub hosts: Arc<Hosts>,
+    pub registry: Arc<Registry>,
+    pub directory: Arc<dyn Directory>,
+    pub im: Arc<Im>,
+    pub archive: Arc<Archive>,
+    pub cluster: Arc<dyn Cluster>,
+    pub iqs: IqTable,
+    pub remote: Arc<dyn Remote>,
+    pub clock: Clock,
+}
+
+/// A stanza's sender, as far as routing cares.
+#[derive(Default)]
+struct Sender {
+    session: Option<Arc<Shared>>,
+    /// The sender's acknowledgement that waits for this stanza.
+    pending: Option<Pending>,
+}
+
+impl Router {
+    /// A stanza that the client of `session` sent. Its `from` is stamped here, whatever the client
+    /// wrote (RFC 6120 §8.1.2.1).
+    pub fn from_session(
+        self: &Arc<Self>,
+        session: &mut Session,
+        mut stanza: Stanza,
+        out: &mut Out,
+    ) {
+        stanza.head.from = Some(session.jid().clone());
+        let pending = self.count(session, &stanza);
+        match stanza.head.kind {
+            Kind::Presence(_) => self.im.presence_sent(session, stanza, out),
+            Kind::Message(_) => {
+                let sender = Sender { session: Some(session.shared.clone()), pending };
+                self.message(sender, stanza, out);
+            }
+            Kind::Iq(_) => self.iq(Some(&session.shared), stanza, out),
+        }
+    }
+
+    /// Counts the stanza for XEP-0198. A durable one stays open until it is safe.
+    fn count(&self, session: &Session, stanza: &Stanza) -> Option<Pending> {
+        let watermark = session.shared.watermark()?;
+        if !is_durable(stanza) {
+            watermark.handled();
+            return None;
+        }
+        Some(Pending { sender: session.shared.clone(), seq: watermark.wait() })
+    }
+
+    /// A stanza from elsewhere: another server, a component, or the server itself. `from` and `to`
+    /// are set and were checked by who calls.
+    pub fn route(self: &Arc<Self>, mut stanza: Stanza, out: &mut Out) {
+        stanza.hops += 1;
+        if stanza.hops > MAX_HOPS {
+            tracing::warn!(to = ?stanza.head.to, "dropped a stanza that went in circles");
+            return;
+        }
+        match stanza.head.kind {
+            Kind::Message(_) => self.message(Sender::default(), stanza, out),
+            Kind::Iq(_) => self.iq(None, stanza, out),
+            Kind::Presence(_) => self.presence(stanza, out),
+        }
+    }
+
+    fn presence(self: &Arc<Self>, stanza: Stanza, out: &mut Out) {
+        let Some(to) = stanza.head.to.clone() else { return };
+        match Destination::classify(&self.hosts, &to) {
+            Destination::Account { host, .. } | Destination::Resource { host, .. } => {
+                self.im.presence_received(host, stanza, out);
+            }
+            // RFC 6121 §8.5.1: the server has no presence of its own.
+            Destination::Server(_) => {}
+            Destination::Remote(_) => self.remote.route(stanza, out),
+        }
+    }
+
+    fn iq(self: &Arc<Self>, session: Option<&Arc<Shared>>, mut stanza: Stanza, out: &mut Out) {
+        let to = match &stanza.head.to {
+            Some(to) => to.clone(),
+            // RFC 6120 §10.3.3: without `to` it is for the sender's own account.
+            None => stanza.head.from.as_ref().map(|f| f.to_bare()).unwrap_or_else(|| self.own()),
+        };
+        let (host, target) = match Destination::classify(&self.hosts, &to) {
+            Destination::Server(host) => (host, Target::Server),
+            Destination::Account { host, .. } => (host, self.whose(session, &to)),
+            Destination::Resource { host, local, resource } => {
+                let entry = self.registry.resource(host, local, resource);
+                return self.iq_to_resource(entry, stanza, out);
+            }
+            Destination::Remote(_) => return self.remote.route(stanza, out),
+        };
+        stanza.head.to.get_or_insert(to);
+        let request = Request { host, target, stanza, session: session.cloned() };
+        self.iq_to_server(request, out);
+    }
+
+    fn whose(&self, session: Option<&Arc<Shared>>, to: &Jid) -> Target {
+        match session {
+            Some(session) if session.jid.bare_str() == to.as_str() => Target::Own,
+            _ => Target::Account,
+        }
+    }
+
+    fn own(&self) -> Jid {
+        self.hosts.domain(HostId::FIRST).clone()
+    }
+
+    /// Carries out what routing caused, without waiting. True when there is something to wait for:
+    /// then [`Router::perform`] must be called before the same sender's next stanza.
+    pub fn perform_now(self: &Arc<Self>, out: &mut Out) -> bool {
+        loop {
+            while let Some(stanza) = out.routes.pop_front() {
+                self.route(stanza, out);
+            }
+            for (session, envelope) in out.deliveries.drain(..) {
+                if let Err(envelope) = session.mailbox.push(envelope) {
+                    out.returned.push((Some(session), envelope));
+                }
+            }
+            // The session ended between look-up and delivery: as if it had not been found.
+            let Some((session, envelope)) = out.returned.pop() else { return !out.work.is_empty() };
+            self.undelivered(session.as_deref(), envelope, out);
+        }
+    }
+
+    /// Carries out everything, in order.
+    pub async fn perform(self: &Arc<Self>, out: &mut Out) {
+        while self.perform_now(out) {
+            let Some(work) = out.work.pop_front() else { return };
+            // What the work causes comes before what was queued behind it.
+            let mut caused = work.await;
+            out.deliveries.append(&mut caused.deliveries);
+            out.routes.append(&mut caused.routes);
+            out.returned.append(&mut caused.returned);
+            while let Some(work) = caused.work.pop_back() {
+                out.work.push_front(work);
+            }
+        }
+    }
+
+    /// An error answer to a stanza that cannot be routed as it is.
+    pub fn reject(&self, session: &Session, mut stanza: Stanza, defect: Defect, out: &mut Out) {
+        if let Some(watermark) = session.shared.watermark() {
+            watermark.handled();
+        }
+        stanza.head.from = Some(session.jid().clone());
+        out.routes.extend(stanza.error(&defect.into()));
+    }
+}

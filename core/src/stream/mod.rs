@@ -32,7 +32,7 @@ pub use bind::{Authenticated, BindRefusal};
 pub use error::{Blame, Condition, StreamFault};
 pub use header::{AwaitHeader, AwaitRestart};
 pub use output::{Output, Outputs};
-pub use profile::{Profile, Profiles, STARTTLS, StartTls, Tokens};
+pub use profile::{PreAuth, Profile, Profiles, STARTTLS, StartTls, Tokens};
 pub use sasl::{Exchange, Negotiating};
 pub use starttls::{Securing, TlsFacts};
 

@@ -1,12 +1,16 @@
 //! What a host offers to the streams of its clients.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use super::features::StreamFeature;
 use crate::auth::mechanism::Mechanism;
 use crate::host::HostId;
 use crate::properties::{Property, Scope};
 use crate::property_words;
+use crate::stanza::Stanza;
 
 property_words! {
     /// Whether clients on the port without TLS must, may or cannot switch to it.
@@ -73,4 +77,9 @@ impl Profiles {
     pub(super) fn find(&self, domain: &str) -> Option<Arc<Profile>> {
         self.0.iter().find(|profile| profile.domain == domain).cloned()
     }
+}
+
+/// Answers IQs of clients that are not authenticated (XEP-0077).
+pub trait PreAuth: Send + Sync {
+    fn answer<'a>(&'a self, peer: IpAddr, request: &'a Stanza) -> BoxFuture<'a, Stanza>;
 }

@@ -1,0 +1,310 @@
+//! A bound stream: reads, routes and writes. Everything that need not wait happens within one poll;
+//! what a wake-up brought is written with one system call.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::inbound::{Event, Inbound};
+use super::scratch::Scratch;
+use crate::net::Io;
+use crate::session::mailbox::Taken;
+use crate::session::{CloseReason, Envelope, Order, Session, ToOverride};
+use crate::stanza::RootNamespace;
+use crate::stanza::Stanza;
+use crate::stream::{StreamFault, sm};
+
+/// Octets that the socket may owe before more is taken from the mailbox.
+const HIGH_WATER: usize = 64 * 1024;
+/// Stanzas of one sender whose safety may be open before it is read no further.
+const MAX_OPEN: usize = 1024;
+/// How long a durable message may be unacknowledged before a copy goes to the offline table, so
+/// that its sender need not wait for a slow client.
+const SPOOL_AFTER: Duration = Duration::from_secs(1);
+/// Reads within one poll; then other connections have their turn.
+const READS: usize = 4;
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a bound stream ended.
+pub(super) enum End {
+    /// The session is over; whoever replaced it may be waiting for that.
+    Over(Ended, Option<oneshot::Sender<()>>),
+    /// The connection is lost: the session may be resumed.
+    Lost(Ended),
+    /// The session went to another connection.
+    Surrendered,
+}
+
+/// What a connection leaves behind.
+pub(super) struct Ended {
+    pub session: Box<Session>,
+    /// Written, but perhaps never sent.
+    pub unflushed: Vec<Envelope>,
+}
+
+/// The connection of a bound session.
+pub(super) struct Bound {
+    pub io: Io,
+    pub inbound: Inbound,
+    /// Written, but not yet taken by the kernel; only without XEP-0198.
+    unflushed: Vec<Envelope>,
+    spool: Option<Pin<Box<Sleep>>>,
+}
+
+impl Bound {
+    pub fn new(io: Io, inbound: Inbound) -> Bound {
+        Bound { io, inbound, unflushed: Vec::new(), spool: None }
+    }
+
+    /// Serves the stream until it ends.
+    pub async fn serve(mut self, again: Vec<u8>) -> End {
+        // Stanzas that a resumed session owes its client.
+        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &again).is_ready())).await;
+        drop(again);
+        loop {
+            match poll_fn(|cx| self.poll(cx)).await {
+                Event::Wait(mut out) => {
+                    let router = self.inbound.c2s.router.clone();
+                    Box::pin(async move { router.perform(&mut out).await }).await;
+                }
+                event => return Box::pin(self.end(event)).await,
+            }
+        }
+    }
+
+    async fn end(mut self, event: Event) -> End {
+        let mut replaced_by = None;
+        let fault = match event {
+            Event::Lost | Event::Close(CloseReason::Stalled) => return End::Lost(self.ended()),
+            Event::Surrender(to) => return self.surrender(to).await,
+            Event::Closed | Event::Wait(_) => None,
+            Event::Replace(by) => {
+                replaced_by = Some(by);
+                Some(StreamFault::Conflict)
+            }
+            Event::Fault(fault) => Some(fault),
+            Event::Close(CloseReason::Kicked) => Some(StreamFault::ClosedByAdministrator),
+            Event::Close(CloseReason::Shutdown) => Some(StreamFault::SystemShutdown),
+        };
+        if let Some(fault) = &fault {
+            tracing::debug!(jid = %self.inbound.session.jid(), %fault, "stream ended");
+        }
+        self.farewell(fault.as_ref()).await;
+        End::Over(self.ended(), replaced_by)
+    }
+
+    fn ended(self) -> Ended {
+        Ended { session: self.inbound.session, unflushed: self.unflushed }
+    }
+
+    async fn surrender(mut self, to: oneshot::Sender<Box<Session>>) -> End {
+        self.farewell(Some(&StreamFault::Conflict)).await;
+        let Ended { session, unflushed } = self.ended();
+        match to.send(session) {
+            Ok(()) => End::Surrendered,
+            // The claimant is gone: the session waits for the next one.
+            Err(session) => End::Lost(Ended { session, unflushed }),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        Scratch::lend(|scratch| {
+            let event = self.poll_parts(cx, scratch);
+            self.write_out(cx, scratch, event)
+        })
+    }
+
+    /// Reads, then looks into the mailbox: answers to what was read are in it already.
+    fn poll_parts(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
+        if self.io.pending() > 0
+            && let Poll::Ready(Err(_)) = self.io.poll_flush(cx)
+        {
+            return Poll::Ready(Event::Lost);
+        }
+        if let Poll::Ready(event) = self.poll_read(cx, scratch) {
+            return Poll::Ready(event);
+        }
+        if let Poll::Ready(event) = self.poll_mailbox(cx, scratch) {
+            return Poll::Ready(event);
+        }
+        self.poll_spool(cx);
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
+        // What an earlier wait left over comes first.
+        if let Some(event) = self.inbound.read(&[], scratch) {
+            return Poll::Ready(event);
+        }
+        for _ in 0..READS {
+            if !self.may_read() {
+                return Poll::Pending;
+            }
+            let (inbound, mut event) = (&mut self.inbound, None);
+            let read = self.io.poll_read(cx, &mut |octets| match event {
+                None => event = inbound.read(octets, scratch),
+                Some(_) => inbound.framer.stash(octets),
+            });
+            if let Some(event) = event {
+                return Poll::Ready(event);
+            }
+            if !matches!(ready!(read), Ok(1..)) {
+                return Poll::Ready(Event::Lost);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn may_read(&self) -> bool {
+        match self.inbound.session.shared.watermark() {
+            // Reporting makes the mailbox wake us when more is safe.
+            Some(watermark) if watermark.open() >= MAX_OPEN => {
+                watermark.report();
+                watermark.open() < MAX_OPEN
+            }
+            _ => true,
+        }
+    }
+
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
+        while self.io.pending() + scratch.write.len() < HIGH_WATER {
+            let Poll::Ready(taken) =
+                self.inbound.session.shared.mailbox.poll(cx, &mut scratch.inbox)
+            else {
+                return Poll::Pending;
+            };
+            let Taken { envelopes, orders } = taken;
+            self.inbound.session.shared.sent.fetch_add(envelopes as u64, Relaxed);
+            let mut event = None;
+            while let Some(envelope) = scratch.inbox.pop_front() {
+                if !self.write(envelope, scratch) {
+                    event = Some(Event::Close(CloseReason::Stalled));
+                }
+            }
+            self.ask(&mut scratch.write);
+            for order in orders {
+                match order {
+                    Order::Acknowledge => self.inbound.acknowledge(&mut scratch.write),
+                    Order::Close(reason) => event = Some(Event::Close(reason)),
+                    Order::Replace(by) => event = Some(Event::Replace(by)),
+                    Order::Surrender(to) => event = Some(Event::Surrender(to)),
+                }
+            }
+            if let Some(event) = event {
+                return Poll::Ready(event);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Renders one stanza, and keeps it as long as it may have to be given to somebody else. False
+    /// when the client leaves more unacknowledged than is kept for it.
+    fn write(&mut self, envelope: Envelope, scratch: &mut Scratch) -> bool {
+        render(&envelope, self.inbound.session.jid(), &mut scratch.write);
+        let Some(resumable) = &mut self.inbound.session.resumable else {
+            scratch.written.push(envelope);
+            return true;
+        };
+        if envelope.duty.as_ref().is_some_and(|duty| duty.is_awaited()) && self.spool.is_none() {
+            self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
+        }
+        let size = envelope.size() as u32;
+        match resumable.unacknowledged.push(envelope, size) {
+            Ok(()) => true,
+            Err((_, envelope)) => {
+                scratch.written.push(envelope);
+                false
+            }
+        }
+    }
+
+    /// Asks the client for an acknowledgement, once per batch and never twice at a time.
+    fn ask(&mut self, write: &mut Vec<u8>) {
+        if let Some(resumable) = &mut self.inbound.session.resumable
+            && !resumable.unacknowledged.is_empty()
+            && !std::mem::replace(&mut resumable.asked, true)
+        {
+            write.extend_from_slice(sm::REQUEST.as_bytes());
+        }
+    }
+
+    /// Sends what this poll rendered.
+    fn write_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        event: Poll<Event>,
+    ) -> Poll<Event> {
+        let written = match scratch.write.is_empty() {
+            true => Poll::Ready(Ok(())),
+            false => self.io.poll_write(cx, &scratch.write),
+        };
+        match written {
+            Poll::Ready(Ok(())) if self.io.pending() == 0 => self.flushed(scratch),
+            // Until the kernel has it, it may have to be given to somebody else.
+            _ => self.unflushed.append(&mut scratch.written),
+        }
+        match event {
+            Poll::Pending if matches!(written, Poll::Ready(Err(_))) => Poll::Ready(Event::Lost),
+            event => event,
+        }
+    }
+
+    /// The kernel has everything: for a client without XEP-0198 that counts as delivered.
+    fn flushed(&mut self, scratch: &mut Scratch) {
+        let shared = &self.inbound.session.shared;
+        for envelope in self.unflushed.drain(..).chain(scratch.written.drain(..)) {
+            self.inbound.c2s.delivered(shared, &envelope);
+        }
+        if self.unflushed.capacity() > 0 {
+            self.unflushed = Vec::new();
+        }
+    }
+
+    /// Puts messages that are acknowledged late into the offline table.
+    fn poll_spool(&mut self, cx: &mut Context<'_>) {
+        let Some(timer) = &mut self.spool else { return };
+        if timer.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        self.spool = None;
+        let Some(resumable) = &self.inbound.session.resumable else { return };
+        let late = resumable.unacknowledged.unacked().filter_map(|envelope| {
+            let duty = envelope.duty.as_ref()?;
+            duty.start_spool().then(|| (envelope.stanza.clone(), duty.clone()))
+        });
+        let late: Vec<_> = late.collect();
+        if !late.is_empty() {
+            self.inbound.c2s.router.im.spool(&self.inbound.session.shared, late);
+        }
+    }
+
+    /// Ends the stream properly, with an error if there is one.
+    async fn farewell(&mut self, fault: Option<&StreamFault>) {
+        let mut octets = Vec::new();
+        if let Some(fault) = fault {
+            fault.render(&mut octets);
+        }
+        octets.extend_from_slice(b"</stream:stream>");
+        // What the kernel does not take at once is sent by the shutdown.
+        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &octets).is_ready())).await;
+        self.io.shutdown(Instant::now() + FAREWELL).await;
+    }
+}
+
+/// Appends a stanza as the session at `own` reads it.
+pub(super) fn render(envelope: &Envelope, own: &crate::jid::Jid, write: &mut Vec<u8>) {
+    let to = match envelope.to {
+        ToOverride::Keep => None,
+        ToOverride::Own => Some(own),
+    };
+    let stanza: &Stanza = &envelope.stanza;
+    stanza.render(to, RootNamespace::Inherited, write);
+}

@@ -1,0 +1,156 @@
+//! What a bound client sends, frame by frame.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::sync::oneshot;
+
+use super::C2s;
+use super::scratch::Scratch;
+use crate::ns;
+use crate::router::Out;
+use crate::session::{CloseReason, Session};
+use crate::stanza::{AddressMemo, Parsed, parse};
+use crate::stream::StreamFault;
+use crate::stream::sm::{self, Counter, Refusal, Request};
+use crate::xml::{Element, Frame, Framer, StreamContext, XmlError};
+
+/// Why a bound stream stops reading and writing for a moment, or for good.
+pub(super) enum Event {
+    /// What routing caused must be awaited before more is read.
+    Wait(Out),
+    /// The client closed the stream.
+    Closed,
+    /// The connection is lost.
+    Lost,
+    Fault(StreamFault),
+    Close(CloseReason),
+    /// Another connection bound the same resource.
+    Replace(oneshot::Sender<()>),
+    /// Another connection resumes the session.
+    Surrender(oneshot::Sender<Box<Session>>),
+}
+
+/// The reading half of a bound stream.
+pub(super) struct Inbound {
+    pub c2s: Arc<C2s>,
+    pub framer: Framer,
+    pub context: StreamContext,
+    pub memo: AddressMemo,
+    pub session: Box<Session>,
+}
+
+impl Inbound {
+    /// Handles the frames in `octets`; when it must stop, the rest is kept for later.
+    pub fn read(&mut self, octets: &[u8], scratch: &mut Scratch) -> Option<Event> {
+        let mut rest = octets;
+        let event = loop {
+            match self.next(&mut rest) {
+                Ok(None) => break None,
+                Ok(Some(parsed)) => {
+                    let Err(event) = self.handle(parsed, scratch) else { continue };
+                    break Some(event);
+                }
+                Err(event) => break Some(event),
+            }
+        };
+        if event.is_some() {
+            self.framer.stash(rest);
+            return event;
+        }
+        // Everything that one read brought is delivered together: one lock and one wake-up per
+        // recipient.
+        let wait = self.c2s.router.perform_now(&mut scratch.out);
+        wait.then(|| Event::Wait(std::mem::take(&mut scratch.out)))
+    }
+
+    /// Takes the next frame off the front of `rest`.
+    fn next(&mut self, rest: &mut &[u8]) -> Result<Option<Parsed>, Event> {
+        let fault = |error: XmlError| Event::Fault(error.into());
+        let mut window: &[u8] = rest;
+        let parsed = match self.framer.next(&mut window).map_err(fault)? {
+            None => None,
+            Some(Frame::Element(frame)) => {
+                Some(parse(frame, &self.context, &mut self.memo).map_err(fault)?)
+            }
+            Some(Frame::End) => return Err(Event::Closed),
+            Some(Frame::Header(_)) => return Err(Event::Fault(StreamFault::UnexpectedHeader)),
+        };
+        *rest = &rest[rest.len() - window.len()..];
+        Ok(parsed)
+    }
+
+    fn handle(&mut self, parsed: Parsed, scratch: &mut Scratch) -> Result<(), Event> {
+        match parsed {
+            Parsed::Stanza(stanza) => {
+                self.session.shared.received.fetch_add(1, Relaxed);
+                self.c2s.router.from_session(&mut self.session, stanza, &mut scratch.out);
+            }
+            Parsed::Invalid { stanza, defect } => {
+                self.session.shared.received.fetch_add(1, Relaxed);
+                self.c2s.router.reject(&self.session, stanza, defect, &mut scratch.out);
+            }
+            Parsed::Element(element) if element.ns == ns::SM => {
+                // An acknowledgement covers what was sent before it, also what still waits.
+                self.settle(scratch)?;
+                self.stream_management(&element, scratch)?;
+            }
+            Parsed::Element(_) => return Err(Event::Fault(StreamFault::UnknownElement)),
+        }
+        if scratch.out.work.is_empty() { Ok(()) } else { self.settle(scratch) }
+    }
+
+    fn settle(&mut self, scratch: &mut Scratch) -> Result<(), Event> {
+        if self.c2s.router.perform_now(&mut scratch.out) {
+            return Err(Event::Wait(std::mem::take(&mut scratch.out)));
+        }
+        Ok(())
+    }
+
+    fn stream_management(&mut self, element: &Element, scratch: &mut Scratch) -> Result<(), Event> {
+        let request = match Request::parse(element) {
+            Ok(request) => request,
+            Err(_) => return Err(Event::Fault(StreamFault::UnknownElement)),
+        };
+        match request {
+            Request::Ack => self.acknowledge(&mut scratch.write),
+            Request::Answer { h } => self.acknowledged(h)?,
+            Request::Enable { resume, max } => self.enable(resume, max, &mut scratch.write),
+            // XEP-0198 §5: only before a resource is bound.
+            Request::Resume { .. } => {
+                sm::write_failed(Refusal::UnexpectedRequest, None, &mut scratch.write);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client how far its stanzas are safe.
+    pub fn acknowledge(&self, write: &mut Vec<u8>) {
+        if let Some(watermark) = self.session.shared.watermark() {
+            sm::write_answer(Counter(watermark.report()), write);
+        }
+    }
+
+    fn acknowledged(&mut self, h: Counter) -> Result<(), Event> {
+        let Some(resumable) = &mut self.session.resumable else { return Ok(()) };
+        resumable.asked = false;
+        let fault = |error: sm::TooHigh| Event::Fault(error.into());
+        for envelope in resumable.unacknowledged.acknowledge(h).map_err(fault)? {
+            self.c2s.delivered(&self.session.shared, &envelope);
+        }
+        Ok(())
+    }
+
+    fn enable(&mut self, resume: bool, max: Option<u32>, write: &mut Vec<u8>) {
+        // XEP-0198 §3: once per stream.
+        if self.session.resumable.is_some() {
+            return sm::write_failed(Refusal::UnexpectedRequest, None, write);
+        }
+        let resumable = self.c2s.resumable(&self.session.shared, resume, max);
+        self.session.shared.start_watermark();
+        // A window of 2^32 seconds is as good as any longer one.
+        let window = resumable.window.as_secs().try_into().unwrap_or(u32::MAX);
+        sm::write_enabled(resumable.token.as_deref().map(|token| (token, window)), write);
+        self.session.resumable = Some(Box::new(resumable));
+    }
+}

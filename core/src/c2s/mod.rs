@@ -1,0 +1,213 @@
+//! Clients: one task per connection, from accept to the end of its session.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::host::{AccountId, HostId};
+use crate::jid::Jid;
+use crate::net::Io;
+use crate::net::limits::Counted;
+use crate::net::tls::TlsAcceptor;
+use crate::router::{Out, Router};
+use crate::session::registry::Bound as Place;
+use crate::session::{Entry, Envelope, Order, Origin, Resumable, Session, Shared};
+use crate::stream::sm::{AckQueue, Counter, Refusal};
+use crate::stream::{Answer, BindRefusal, Profiles};
+
+mod bound;
+mod detached;
+mod inbound;
+mod negotiate;
+mod oracle;
+mod scratch;
+pub mod settings;
+
+use bound::{Bound, End, Ended};
+use detached::{Outcome, detached};
+use inbound::Inbound;
+pub use oracle::Oracle;
+pub use settings::Settings;
+
+/// How long a session that is replaced or claimed may take to let go.
+const HANDOVER: Duration = Duration::from_secs(5);
+/// Time for a direct TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Everything that a client's connection needs.
+pub struct C2s {
+    pub router: Arc<Router>,
+    pub oracle: Oracle,
+    pub tls: TlsAcceptor,
+    /// What hosts offer; asked for each connection, so that settings count at once.
+    pub profiles: Box<dyn Fn() -> Profiles + Send + Sync>,
+    pub settings: Settings,
+}
+
+impl C2s {
+    /// Serves one connection until its session is over or has moved to another connection.
+    /// `counted` is given back as soon as the client has signed in.
+    pub async fn serve(self: Arc<Self>, stream: TcpStream, direct_tls: bool, counted: Counted) {
+        let mut io = Io::plain(stream);
+        if direct_tls {
+            let handshake = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE);
+            if let Err(error) = Box::pin(handshake).await {
+                return tracing::debug!(%error, "TLS handshake failed");
+            }
+        }
+        let negotiation = Box::pin(negotiate::negotiate(self.clone(), io)).await;
+        drop(counted);
+        let Some(ready) = negotiation else { return };
+        let again = negotiate::unacknowledged(&ready.session);
+        let inbound = Inbound {
+            c2s: self.clone(),
+            framer: ready.framer,
+            context: ready.context,
+            memo: ready.memo,
+            session: ready.session,
+        };
+        match Bound::new(ready.io, inbound).serve(again).await {
+            End::Surrendered => {}
+            End::Over(Ended { session, unflushed }, replaced_by) => {
+                Box::pin(self.end(session, unflushed)).await;
+                drop(replaced_by);
+            }
+            End::Lost(ended) => Box::pin(self.lost(ended)).await,
+        }
+    }
+
+    async fn lost(self: Arc<Self>, ended: Ended) {
+        let Ended { session, unflushed } = ended;
+        let may_resume = session.resumable.as_ref().is_some_and(|r| r.token.is_some());
+        if !may_resume {
+            return self.end(session, unflushed).await;
+        }
+        match detached(session).await {
+            Outcome::Claimed => {}
+            Outcome::Over(session, rest, replaced_by) => {
+                self.end(session, rest).await;
+                drop(replaced_by);
+            }
+        }
+    }
+
+    /// Ends a session for good: nobody finds it any more, its contacts learn of it, and what its
+    /// client did not get goes elsewhere.
+    async fn end(self: Arc<Self>, mut session: Box<Session>, written: Vec<Envelope>) {
+        let shared = session.shared.clone();
+        self.router.registry.unbind(&shared);
+        let mut out = Out::default();
+        self.router.im.session_ended(&mut session, &mut out);
+        let resumable = session.resumable.take();
+        if let Some(token) = resumable.as_ref().and_then(|r| r.token.as_deref()) {
+            self.router.registry.forget_resume(token);
+        }
+        let queued = resumable.into_iter().flat_map(|r| r.unacknowledged.into_unacked());
+        for envelope in queued.chain(written).chain(shared.mailbox.close()) {
+            self.router.undelivered(Some(&shared), envelope, &mut out);
+        }
+        self.router.perform(&mut out).await;
+    }
+
+    /// A client has the stanza.
+    fn delivered(&self, session: &Shared, envelope: &Envelope) {
+        if let Some(duty) = &envelope.duty
+            && duty.done()
+        {
+            self.router.im.spooled_done(session, duty.id);
+        }
+    }
+
+    /// Registers a new session. An older one with the same address is closed first, and its
+    /// contacts learn of its end before they learn of the new one.
+    async fn bind(
+        &self,
+        account: AccountId,
+        jid: Jid,
+        origin: Origin,
+    ) -> Result<Box<Session>, BindRefusal> {
+        let registry = &self.router.registry;
+        let host = self.router.hosts.find(jid.domain()).unwrap_or(HostId::FIRST);
+        let local = jid.local().unwrap_or_default();
+        let most = self.settings.sessions.get();
+        if most > 0 && registry.count(host, local) >= most {
+            return Err(BindRefusal::ResourceConstraint);
+        }
+        let id = registry.next_id();
+        let mailbox = self.settings.mailbox_kb.get() * 1024;
+        let shared = Arc::new(Shared::new(id, (host, account), jid, origin, mailbox));
+        if let Place::Replaced(Entry::Local(old)) = registry.bind(&shared) {
+            let (done, over) = oneshot::channel();
+            old.mailbox.order(Order::Replace(done));
+            // It answers by dropping its end, when everything is done.
+            let _ = timeout(HANDOVER, over).await;
+        }
+        Ok(Box::new(Session::new(shared)))
+    }
+
+    /// Claims the session of `previd`, wherever it is, and takes off what the client has by now.
+    async fn resume(
+        self: &Arc<Self>,
+        account: AccountId,
+        previd: &str,
+        h: Counter,
+    ) -> Result<Box<Session>, Answer> {
+        let refused = |refusal| Answer::ResumeRefused { refusal, h: None };
+        let shared = self.router.registry.resumable(previd);
+        // Somebody else's session is as unknown as one that never was.
+        let shared =
+            shared.filter(|s| s.account == account).ok_or(refused(Refusal::ItemNotFound))?;
+        let (surrender, claim) = oneshot::channel();
+        shared.mailbox.order(Order::Surrender(surrender));
+        let mut session = match timeout(HANDOVER, claim).await {
+            Ok(Ok(session)) => session,
+            _ => return Err(refused(Refusal::ItemNotFound)),
+        };
+        let Some(resumable) = &mut session.resumable else {
+            return Err(refused(Refusal::ItemNotFound));
+        };
+        let acknowledged = resumable.unacknowledged.acknowledge(h);
+        let acknowledged = acknowledged.map(|taken| taken.collect::<Vec<_>>());
+        match acknowledged {
+            Ok(taken) => taken.iter().for_each(|envelope| self.delivered(&shared, envelope)),
+            Err(error) => {
+                tracing::debug!(jid = %shared.jid, %error, "resumption with a wrong count");
+                self.clone().end(session, Vec::new()).await;
+                return Err(refused(Refusal::ItemNotFound));
+            }
+        }
+        shared.mailbox.reopen();
+        Ok(session)
+    }
+
+    /// The XEP-0198 part of a session that enables it.
+    fn resumable(&self, session: &Arc<Shared>, resume: bool, max: Option<u32>) -> Resumable {
+        let registry = &self.router.registry;
+        let token = resume.then(|| self.router.clock.random().token().into());
+        if let Some(token) = &token {
+            registry.allow_resume(CompactString::clone(token), session.clone());
+        }
+        let most = self.settings.resume_seconds.get();
+        let window = Duration::from_secs(max.map_or(most, |max| most.min(max.into())));
+        let unacknowledged = AckQueue::new(self.settings.queue());
+        Resumable { token, window, unacknowledged, asked: false }
+    }
+
+    fn origin(&self, io: &Io, mechanism: &'static str) -> Origin {
+        Origin {
+            peer: io.peer_addr().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            tls: io.tls().map(|tls| tls.version),
+            mechanism,
+            since: self.router.clock.now(),
+        }
+    }
+
+    fn profiles(&self) -> Profiles {
+        (self.profiles)()
+    }
+}

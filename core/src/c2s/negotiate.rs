@@ -1,0 +1,310 @@
+//! From a fresh connection to a bound session: feeds the state machine of [`crate::stream`] and
+//! performs what it wants.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::C2s;
+use super::bound::{Ended, render};
+use crate::host::HostId;
+use crate::net::Io;
+use crate::net::tls::TlsInfo;
+use crate::session::Session;
+use crate::stanza::{AddressMemo, Parsed, parse};
+use crate::stream::{Answer, Input, Output, Outputs, Question, StreamFault, StreamState, TlsFacts};
+use crate::xml::{ContentNamespace, Frame, FrameLimits, Framer, StreamContext, StreamHeader};
+
+/// Time to authenticate and bind, whatever the client sends meanwhile.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Time for the TLS handshake and the first header.
+const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a successful negotiation leaves.
+pub(super) struct Ready {
+    pub io: Io,
+    pub framer: Framer,
+    pub context: StreamContext,
+    pub memo: AddressMemo,
+    pub session: Box<Session>,
+}
+
+/// Why there is no session.
+enum Failure {
+    /// The stream was closed in order, or the connection is gone.
+    Over,
+    Fault(StreamFault),
+}
+
+impl From<StreamFault> for Failure {
+    fn from(fault: StreamFault) -> Failure {
+        Failure::Fault(fault)
+    }
+}
+
+impl From<crate::xml::XmlError> for Failure {
+    fn from(error: crate::xml::XmlError) -> Failure {
+        Failure::Fault(error.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(_: std::io::Error) -> Failure {
+        Failure::Over
+    }
+}
+
+/// A frame that needs no buffer any more.
+enum Owned {
+    Header(StreamHeader),
+    Parsed(Parsed),
+    End,
+}
+
+/// A connection whose stream is being negotiated.
+struct Negotiation {
+    c2s: Arc<C2s>,
+    io: Io,
+    framer: Framer,
+    context: StreamContext,
+    memo: AddressMemo,
+    state: StreamState,
+    out: Outputs,
+    mechanism: &'static str,
+    session: Option<Box<Session>>,
+    /// The first header is in.
+    opened: bool,
+    begun: Instant,
+}
+
+/// Negotiates until a resource is bound or an older session is resumed; `None` when the
+/// connection ended before.
+pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Option<Ready> {
+    let facts = io.tls().map(facts);
+    let mut negotiation = Negotiation {
+        state: StreamState::new(c2s.profiles(), facts),
+        io,
+        framer: Framer::new(FrameLimits::UNAUTHENTICATED),
+        context: StreamContext::new(ContentNamespace::Client),
+        memo: AddressMemo::default(),
+        out: Outputs::new(),
+        mechanism: "",
+        session: None,
+        opened: false,
+        begun: Instant::now(),
+        c2s,
+    };
+    match negotiation.run().await {
+        Ok(()) => negotiation.ready(),
+        Err(failure) => {
+            negotiation.fail(failure).await;
+            None
+        }
+    }
+}
+
+impl Negotiation {
+    async fn run(&mut self) -> Result<(), Failure> {
+        while !matches!(self.state, StreamState::Bound(_)) {
+            let deadline = self.begun + if self.opened { DEADLINE } else { HEADER_DEADLINE };
+            let frame = match timeout_at(deadline, self.frame()).await {
+                Ok(frame) => frame?,
+                Err(_) => {
+                    self.step(Input::Deadline)?;
+                    return Err(Failure::Over);
+                }
+            };
+            match frame {
+                Owned::Header(header) => {
+                    self.opened = true;
+                    self.context = header.context();
+                    self.step(Input::Header(header))?;
+                }
+                Owned::Parsed(Parsed::Element(element)) => self.step(Input::Element(element))?,
+                Owned::Parsed(Parsed::Stanza(stanza) | Parsed::Invalid { stanza, .. }) => {
+                    self.step(Input::Stanza(&stanza))?;
+                }
+                Owned::End => self.step(Input::End)?,
+            }
+            timeout_at(deadline, self.perform()).await.map_err(|_| StreamFault::TimedOut)??;
+        }
+        Ok(())
+    }
+
+    /// The next frame, from what is there or from the socket.
+    async fn frame(&mut self) -> Result<Owned, Failure> {
+        loop {
+            match self.framer.next(&mut &[][..])? {
+                Some(Frame::Header(tag)) => return Ok(Owned::Header(StreamHeader::parse(tag)?)),
+                Some(Frame::Element(element)) => {
+                    let parsed = parse(element, &self.context, &mut self.memo)?;
+                    return Ok(Owned::Parsed(parsed));
+                }
+                Some(Frame::End) => return Ok(Owned::End),
+                None => {}
+            }
+            let (io, framer) = (&mut self.io, &mut self.framer);
+            let read = poll_fn(|cx| io.poll_read(cx, &mut |octets| framer.stash(octets))).await?;
+            if read == 0 {
+                return Err(Failure::Over);
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input<'_>) -> Result<(), Failure> {
+        let state = std::mem::replace(&mut self.state, StreamState::Closed);
+        self.state = state.step(input, &mut self.out)?;
+        Ok(())
+    }
+
+    /// Performs what the steps want, until the machine waits for the client.
+    async fn perform(&mut self) -> Result<(), Failure> {
+        loop {
+            self.write().await?;
+            let actions = std::mem::take(&mut self.out.actions);
+            if actions.is_empty() {
+                return Ok(());
+            }
+            for action in actions {
+                self.act(action).await?;
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Output) -> Result<(), Failure> {
+        match action {
+            Output::StartTls => self.start_tls().await?,
+            // What came early is read next.
+            Output::Restart => drop(self.framer.restart()),
+            Output::Ask(question) => {
+                let answer = self.answer(question).await;
+                self.step(Input::Answer(answer))?;
+            }
+            Output::Authenticated(account) => {
+                self.mechanism = account.mechanism.name();
+                let name = account.jid.local().unwrap_or_default();
+                self.c2s.oracle.succeeded(HostId::FIRST, name);
+                self.framer.set_limits(FrameLimits::AUTHENTICATED);
+                self.io.forget_channel_binding();
+            }
+            Output::LoginFailed { username } => {
+                self.c2s.oracle.failed(self.peer(), HostId::FIRST, &username);
+            }
+            // The answer to the question brought the session.
+            Output::Bind { .. } => {}
+            Output::Close => {
+                self.io.shutdown(Instant::now() + FAREWELL).await;
+                return Err(Failure::Over);
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Bind { account, jid, .. } => {
+                let origin = self.c2s.origin(&self.io, self.mechanism);
+                match self.c2s.bind(account, jid, origin).await {
+                    Ok(session) => {
+                        let jid = session.jid().clone();
+                        self.session = Some(session);
+                        Answer::Bound(jid)
+                    }
+                    Err(refusal) => Answer::BindRefused(refusal),
+                }
+            }
+            Question::Resume { account, previd, h, .. } => {
+                match self.c2s.resume(account, &previd, h).await {
+                    Ok(session) => {
+                        let handled = session.shared.watermark().map_or(0, |w| w.report());
+                        let jid = session.jid().clone();
+                        self.session = Some(session);
+                        Answer::Resumed { jid, h: crate::stream::sm::Counter(handled) }
+                    }
+                    Err(refused) => refused,
+                }
+            }
+            question => self.c2s.oracle.answer(self.peer(), question).await,
+        }
+    }
+
+    fn peer(&self) -> std::net::IpAddr {
+        self.io.peer_addr().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip())
+    }
+
+    async fn start_tls(&mut self) -> Result<(), Failure> {
+        // RFC 6120 §5.4.3.3: nothing that came before TLS may be taken as if it came under it.
+        if !self.framer.is_idle() {
+            return Err(StreamFault::PipelinedStartTls.into());
+        }
+        let deadline = self.begun + DEADLINE;
+        if let Err(error) = self.io.accept_tls(&self.c2s.tls, 0, deadline).await {
+            tracing::debug!(%error, "STARTTLS failed");
+            return Err(Failure::Over);
+        }
+        self.framer = Framer::new(FrameLimits::UNAUTHENTICATED);
+        let facts = self.io.tls().map(facts).ok_or(Failure::Over)?;
+        self.step(Input::TlsEstablished(facts))
+    }
+
+    async fn write(&mut self) -> Result<(), Failure> {
+        if self.out.text.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.out.text);
+        let io = &mut self.io;
+        // The first call takes all of it; what the kernel refuses is flushed.
+        let at_once = poll_fn(|cx| std::task::Poll::Ready(io.poll_write(cx, &text))).await;
+        if at_once.is_pending() {
+            poll_fn(|cx| io.poll_flush(cx)).await?;
+        }
+        Ok(())
+    }
+
+    async fn fail(&mut self, failure: Failure) {
+        if let Failure::Fault(fault) = failure {
+            tracing::debug!(peer = %self.peer(), %fault, "negotiation failed");
+            self.out.fail(&fault, &self.c2s.profiles());
+            let _ = timeout_at(Instant::now() + FAREWELL, self.write()).await;
+            self.io.shutdown(Instant::now() + FAREWELL).await;
+        }
+        // The client went away between the question and its answer.
+        if let Some(session) = self.session.take() {
+            self.c2s.clone().lost(Ended { session, unflushed: Vec::new() }).await;
+        }
+    }
+
+    /// Hands over to the bound stream, after sending again what a resumed session owes.
+    fn ready(self) -> Option<Ready> {
+        let session = self.session?;
+        Some(Ready {
+            io: self.io,
+            framer: self.framer,
+            context: self.context,
+            memo: self.memo,
+            session,
+        })
+    }
+}
+
+/// XEP-0198 §5: what the client has not acknowledged, in order.
+pub(super) fn unacknowledged(session: &Session) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for envelope in session.resumable.iter().flat_map(|r| r.unacknowledged.unacked()) {
+        render(envelope, session.jid(), &mut octets);
+    }
+    octets
+}
+
+fn facts(info: &TlsInfo) -> TlsFacts {
+    let binding = info.channel_binding();
+    TlsFacts {
+        version: info.version,
+        exporter: binding.and_then(|b| b.tls_exporter()).map(Into::into),
+        server_end_point: binding.and_then(|b| b.tls_server_end_point()).map(Into::into),
+    }
+}

@@ -1,0 +1,72 @@
+//! Stanzas that did not reach the client for which they were meant.
+
+use std::sync::Arc;
+
+use super::local::{Mail, choose};
+use super::{Out, Router};
+use crate::session::duty::is_durable;
+use crate::session::{Entry, Envelope, Shared};
+use crate::stanza::Condition;
+use crate::stanza::{IqType, Kind, Stanza};
+
+impl Router {
+    /// Finds another home for what `session` did not deliver, or tells its sender: XEP-0198 §5,
+    /// RFC 6121 §8.5.
+    pub fn undelivered(
+        self: &Arc<Self>,
+        session: Option<&Shared>,
+        envelope: Envelope,
+        out: &mut Out,
+    ) {
+        match envelope.stanza.head.kind {
+            Kind::Message(_) if is_durable(&envelope.stanza) => {
+                self.message_undelivered(session, envelope, out);
+            }
+            Kind::Iq(IqType::Get | IqType::Set) => {
+                self.refuse(&envelope.stanza, Condition::ServiceUnavailable, out);
+            }
+            // Presence is computed anew, and nobody waits for the rest.
+            Kind::Message(_) | Kind::Iq(_) | Kind::Presence(_) => {}
+        }
+    }
+
+    fn message_undelivered(
+        self: &Arc<Self>,
+        session: Option<&Shared>,
+        envelope: Envelope,
+        out: &mut Out,
+    ) {
+        let Envelope { stanza, duty, .. } = envelope;
+        if let Some(duty) = &duty {
+            if !duty.let_go() {
+                return;
+            }
+            if let (Some(session), true) = (session, duty.is_spooled()) {
+                return self.im.spooled_free(session, duty.id);
+            }
+        }
+        let (Some(to), Kind::Message(kind)) = (stanza.head.to.clone(), stanza.head.kind) else {
+            return;
+        };
+        let Some(host) = self.hosts.find(to.domain()) else { return };
+        let others = |entries: &[Entry]| choose(entries, to.resource(), kind);
+        let entries = self
+            .registry
+            .select(host, to.local().unwrap_or_default(), others)
+            .map(|(_, entries)| entries)
+            .unwrap_or_default();
+        if entries.is_empty() {
+            let stanza = Arc::unwrap_or_clone(stanza);
+            return self.nobody_takes(Mail { host, to, kind, stanza, duty }, out);
+        }
+        self.deliver_to(&entries, stanza, duty, out);
+    }
+
+    /// Answers with an error, unless the stanza is an error or an answer itself
+    /// (RFC 6120 §8.3.1).
+    pub(super) fn refuse(&self, stanza: &Stanza, condition: Condition, out: &mut Out) {
+        if let Some(error) = stanza.error(&condition.into()) {
+            out.route(error);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Messages for the accounts of this server (RFC 6121 §8.5).
+
+use std::sync::Arc;
+
+use super::{Destination, Out, Router, Sender, phase};
+use crate::host::{AccountId, HostId};
+use crate::jid::Jid;
+use crate::session::duty::is_durable;
+use crate::session::registry::Entries;
+use crate::session::{Duty, Entry, Envelope, ToOverride};
+use crate::stanza::Condition;
+use crate::stanza::{Kind, MessageType, Stanza};
+
+/// A message on its way through this file.
+pub(super) struct Mail {
+    pub host: HostId,
+    pub to: Jid,
+    pub kind: MessageType,
+    pub stanza: Stanza,
+    pub duty: Option<Arc<Duty>>,
+}
+
+impl Router {
+    pub(super) fn message(self: &Arc<Self>, mut sender: Sender, mut stanza: Stanza, out: &mut Out) {
+        let Kind::Message(kind) = stanza.head.kind else { return };
+        let to = match &stanza.head.to {
+            Some(to) => to.clone(),
+            // RFC 6120 §10.3.1: without `to` it is for the sender's own account.
+            None => stanza.head.from.as_ref().map_or_else(|| self.own(), Jid::to_bare),
+        };
+        stanza.head.to.get_or_insert_with(|| to.clone());
+        let duty = self.duty(&mut sender, &stanza);
+        self.sent(&sender, &mut stanza, duty.as_ref());
+        match Destination::classify(&self.hosts, &to) {
+            Destination::Account { host, .. } | Destination::Resource { host, .. } => {
+                self.mail(Mail { host, to: to.clone(), kind, stanza, duty }, out);
+            }
+            // The server reads no mail; an error keeps the sender informed.
+            Destination::Server(_) => {
+                release(duty.as_ref());
+                self.refuse(&stanza, Condition::ServiceUnavailable, out);
+            }
+            Destination::Remote(_) => {
+                release(duty.as_ref());
+                self.remote.route(stanza, out);
+            }
+        }
+    }
+
+    /// A durable message gets a duty when somebody waits for it or a copy is kept of it.
+    fn duty(&self, sender: &mut Sender, stanza: &Stanza) -> Option<Arc<Duty>> {
+        let awaited = sender.pending.take();
+        let wanted = awaited.is_some() || (self.archive.is_enabled() && is_durable(stanza));
+        wanted.then(|| Arc::new(Duty::new(self.clock.stanza_id(), awaited)))
+    }
+
+    /// Phase `SENT`.
+    fn sent(&self, sender: &Sender, stanza: &mut Stanza, duty: Option<&Arc<Duty>>) {
+        let Some(session) = &sender.session else { return };
+        let mut passage = phase::Passage {
+            host: session.host,
+            account: session.account,
+            owner: &session.jid,
+            stanza,
+            id: duty.map(|duty| duty.id),
+            duty: None,
+        };
+        // Its steps fail open: nothing stops a message here.
+        let _ = phase::run(phase::SENT, self, &mut passage);
+    }
+
+    fn mail(self: &Arc<Self>, mail: Mail, out: &mut Out) {
+        let local = mail.to.local().unwrap_or_default();
+        let choose = |entries: &[Entry]| choose(entries, mail.to.resource(), mail.kind);
+        let found = match self.registry.select(mail.host, local, choose) {
+            Some(found) => Some(found),
+            None => match self.directory.peek(mail.host, local) {
+                Some(account) => account.map(|account| (account, Entries::new())),
+                None => return self.find_account(mail, out),
+            },
+        };
+        match found {
+            Some((account, entries)) => self.mail_account(account, entries, mail, out),
+            // RFC 6121 §8.5.1: no such account.
+            None => self.refuse_mail(&mail, Condition::ServiceUnavailable, out),
+        }
+    }
+
+    /// The account is not in the cache: asks the database, then goes on.
+    fn find_account(self: &Arc<Self>, mail: Mail, out: &mut Out) {
+        let router = self.clone();
+        out.wait(async move {
+            let mut out = Out::default();
+            let local = mail.to.local().unwrap_or_default();
+            match router.directory.find(mail.host, local).await {
+                Ok(Some(account)) => {
+                    router.mail_account(account, Entries::new(), mail, &mut out);
+                }
+                Ok(None) => router.refuse_mail(&mail, Condition::ServiceUnavailable, &mut out),
+                Err(error) => {
+                    tracing::error!(%error, "cannot look up the recipient of a message");
+                    router.refuse_mail(&mail, Condition::InternalServerError, &mut out);
+                }
+            }
+            out
+        });
+    }
+
+    /// Phase `TO_ACCOUNT`, then the chosen resources.
+    fn mail_account(
+        self: &Arc<Self>,
+        account: AccountId,
+        entries: Entries,
+        mut mail: Mail,
+        out: &mut Out,
+    ) {
+        let mut passage = phase::Passage {
+            host: mail.host,
+            account,
+            owner: &mail.to,
+            stanza: &mut mail.stanza,
+            id: mail.duty.as_ref().map(|duty| duty.id),
+            duty: mail.duty.as_ref(),
+        };
+        if phase::run(phase::TO_ACCOUNT, self, &mut passage).is_err() {
+            return self.refuse_mail(&mail, Condition::InternalServerError, out);
+        }
+        if entries.is_empty() {
+            return self.nobody_takes(mail, out);
+        }
+        if mail.duty.is_none() && needs_duty(&entries) && is_durable(&mail.stanza) {
+            mail.duty = Some(Arc::new(Duty::new(self.clock.stanza_id(), None)));
+        }
+        self.deliver_to(&entries, Arc::new(mail.stanza), mail.duty, out);
+    }
+
+    /// Puts one message into each mailbox.
+    pub(super) fn deliver_to(
+        &self,
+        entries: &Entries,
+        stanza: Arc<Stanza>,
+        duty: Option<Arc<Duty>>,
+        out: &mut Out,
+    ) {
+        if let Some(duty) = &duty {
+            duty.hold(entries.len());
+        }
+        for entry in entries {
+            let envelope =
+                Envelope { stanza: stanza.clone(), to: ToOverride::Keep, duty: duty.clone() };
+            match entry {
+                Entry::Local(session) => out.deliveries.push((session.clone(), envelope)),
+                Entry::Remote(remote) => {
+                    if let Err(envelope) = self.cluster.deliver(remote, envelope) {
+                        out.returned.push((None, envelope));
+                    }
+                }
+            }
+        }
+    }
+
+    /// RFC 6121 §8.5.2.2 and §8.5.3.2.1: what happens when no resource takes the message.
+    pub(super) fn nobody_takes(self: &Arc<Self>, mail: Mail, out: &mut Out) {
+        match (mail.kind, mail.to.is_bare()) {
+            (MessageType::Error, _) | (MessageType::Headline, true) => release(mail.duty.as_ref()),
+            (MessageType::Chat, _) | (MessageType::Normal, true) => {
+                self.im.no_recipient(mail.host, Arc::new(mail.stanza), mail.duty, out);
+            }
+            (MessageType::Normal | MessageType::Headline, false) | (MessageType::Groupchat, _) => {
+                self.refuse_mail(&mail, Condition::ServiceUnavailable, out);
+            }
+        }
+    }
+
+    fn refuse_mail(&self, mail: &Mail, condition: Condition, out: &mut Out) {
+        release(mail.duty.as_ref());
+        self.refuse(&mail.stanza, condition, out);
+    }
+}
+
+/// RFC 6121 §8.5.2.1.1 and §8.5.3: the sessions that a message goes to. A connected resource gets
+/// everything that names it. What is for the bare address goes to every resource of non-negative
+/// priority, and so does a chat message whose resource is gone.
+pub(super) fn choose(entries: &[Entry], resource: Option<&str>, kind: MessageType) -> Entries {
+    if let Some(resource) = resource {
+        if let Some(entry) = entries.iter().find(|e| e.resource() == resource && e.is_open()) {
+            return Entries::from_elem(entry.clone(), 1);
+        }
+        if kind != MessageType::Chat {
+            return Entries::new();
+        }
+    }
+    match kind {
+        MessageType::Chat | MessageType::Normal | MessageType::Headline => {
+            entries.iter().filter(|entry| entry.takes_messages()).cloned().collect()
+        }
+        MessageType::Groupchat | MessageType::Error => Entries::new(),
+    }
+}
+
+/// One envelope to a client without XEP-0198 is its message's only holder, and needs no duty.
+fn needs_duty(entries: &Entries) -> bool {
+    match entries.as_slice() {
+        [Entry::Local(session)] => session.watermark().is_some(),
+        _ => true,
+    }
+}
+
+/// Lets the sender's acknowledgement go on: the message is where it must be, or was answered.
+fn release(duty: Option<&Arc<Duty>>) {
+    if let Some(duty) = duty {
+        duty.release();
+    }
+}

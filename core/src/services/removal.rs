@@ -1,0 +1,44 @@
+//! The end of an account, wherever it is asked for: console, command line or client.
+
+use std::sync::Arc;
+
+use crate::auth::accounts::{AccountError, Accounts};
+use crate::host::HostId;
+use crate::im::Im;
+use crate::im::roster::Key;
+use crate::jid::Jid;
+use crate::router::{Hosts, Out};
+use crate::services::archive::Archive;
+use crate::session::registry::Entries;
+use crate::session::{CloseReason, Entry, Order, Registry};
+
+/// Removes accounts with everything that belongs to them.
+#[derive(Clone)]
+pub struct Removal {
+    pub accounts: Arc<Accounts>,
+    pub im: Arc<Im>,
+    pub archive: Arc<Archive>,
+    pub registry: Arc<Registry>,
+    pub hosts: Arc<Hosts>,
+}
+
+impl Removal {
+    /// Deletes the account, ends its sessions and removes what it leaves behind. A name that is
+    /// made again gets another number, so that nothing is inherited even when this is cut short.
+    /// What its contacts must learn is for the caller to perform.
+    pub async fn remove(&self, host: HostId, username: &str) -> Result<Out, AccountError> {
+        let account = self.accounts.delete(host, username).await?;
+        if let Some((_, sessions)) =
+            self.registry.select(host, username, |entries| Entries::from(entries))
+        {
+            for session in sessions {
+                if let Entry::Local(session) = session {
+                    session.mailbox.order(Order::Close(CloseReason::Kicked));
+                }
+            }
+        }
+        self.archive.account_removed(host, account).await?;
+        let owner = Jid::from_parts(Some(username), self.hosts.domain(host).as_str(), None)?;
+        Ok(self.im.account_removed(Key { host, account }, &owner).await?)
+    }
+}
