@@ -1,5 +1,8 @@
 //! The only wiring: builds every part in explicit order and hands each its own handles.
 
+mod entrance;
+pub mod xmpp;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -7,6 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use entrance::Entrance;
+use xmpp::Xmpp;
 
 use crate::admin::api::{self, About, Api};
 use crate::admin::{self, Gate, Token, setup};
@@ -16,10 +24,13 @@ use crate::auth::derive::Derivation;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Home, HomeLock, OpenPorts, Port, write_atomically};
 use crate::http::{self, Door, Health, Limits, Plain, Readiness, Routes};
+use crate::im;
 use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
 use crate::properties::{self, Declared, Properties};
+use crate::services::archive;
 use crate::shutdown::{Asked, Signals, Tracker};
+use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
 use crate::storage::migrate::{Migration, check_reader, migrate};
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::series;
@@ -35,11 +46,22 @@ const DERIVATIONS: usize = 1024;
 const CERTIFICATES: Duration = Duration::from_secs(60);
 
 /// Every property of the server.
-pub static PROPERTIES: &[&dyn Declared] = &[];
+pub fn properties() -> Vec<&'static dyn Declared> {
+    xmpp::PROPERTIES.concat()
+}
 
 /// The tables of every part, in an order in which each finds what it refers to.
 pub fn migrations() -> Vec<Migration> {
-    [setup::MIGRATIONS, properties::MIGRATIONS, auth::store::MIGRATIONS, admin::MIGRATIONS].concat()
+    [
+        setup::MIGRATIONS,
+        properties::MIGRATIONS,
+        lease::MIGRATIONS,
+        auth::store::MIGRATIONS,
+        admin::MIGRATIONS,
+        im::MIGRATIONS,
+        archive::MIGRATIONS,
+    ]
+    .concat()
 }
 
 /// Why the server does not start. Each names the thing and the remedy.
@@ -84,7 +106,7 @@ impl Foundation {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let derivation = Derivation::new(tracker.clone(), cores, DERIVATIONS);
         let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await?;
-        let properties = Properties::load(db.clone(), clock.clone(), PROPERTIES).await?;
+        let properties = Properties::load(db.clone(), clock.clone(), &properties()).await?;
         let accounts = Arc::new(accounts);
         Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties })
     }
@@ -132,17 +154,34 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     });
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     let ports = listeners.serve(&certificates, [console, public], tracker);
-    api.about.ports.store(Arc::new(by_name(&ports)));
-    run_files.publish(&ports)?;
-    health.set(Readiness::Serving);
-
-    serve_until_stop(&mut signals, &certificates, clock).await;
+    let xmpp = Arc::new(Xmpp::build(&foundation, &api.about.domain, &certificates));
+    // Dropping the claim would end the lease.
+    let (_claim, claimed) = watch::channel(Claim::Alone);
+    let holder = Holder::new(clock);
+    let lease = Lease::new(foundation.db.clone(), clock.clone(), holder, claimed);
+    let released = CancellationToken::new();
+    let mut serving = lease.state();
+    let mut held = tracker.spawn("lease", lease.run(released.clone().cancelled_owned()));
+    let mut entrance = Entrance {
+        foundation: &foundation,
+        xmpp,
+        api,
+        run_files: &run_files,
+        health: health.clone(),
+        ports,
+        open: None,
+    };
+    let outcome = serve_until_stop(&mut signals, &mut serving, &mut entrance, &certificates).await;
     health.set(Readiness::Stopping);
+    entrance.close().await;
+    // Another node may take over only now.
+    released.cancel();
+    let _ = (&mut held).await;
     stop(&mut signals, tracker).await;
     foundation.db.close().await;
     appends.stop(GRACE, LAST).await;
     tracing::info!("stopped");
-    Ok(())
+    outcome
 }
 
 /// The HTTP ports that the configuration asks for, bound but not served.
@@ -211,11 +250,6 @@ fn bind(addresses: &[std::net::IpAddr], port: Port) -> Result<Vec<Listener>, Lis
     Ok(listeners)
 }
 
-fn by_name(ports: &OpenPorts) -> BTreeMap<String, u16> {
-    let json = serde_json::to_value(ports).and_then(serde_json::from_value);
-    json.expect("open ports are a map of numbers")
-}
-
 /// `run/ports.json` and the token of the local administrator; both go with the server.
 struct RunFiles {
     home: Home,
@@ -256,13 +290,33 @@ async fn watch(certificates: Arc<Certificates>, clock: Clock, tracker: Tracker) 
     }
 }
 
-async fn serve_until_stop(signals: &mut Signals, certificates: &Certificates, clock: &Clock) {
-    while signals.next().await == Asked::Reload {
-        if let Err(error) = certificates.reload(wall(clock)) {
-            tracing::warn!(%error, "still serving the old certificate");
+/// Follows the lease and the signals.
+async fn serve_until_stop(
+    signals: &mut Signals,
+    serving: &mut watch::Receiver<Serving>,
+    entrance: &mut Entrance<'_>,
+    certificates: &Certificates,
+) -> Result<(), ServerError> {
+    loop {
+        let state = serving.borrow_and_update().clone();
+        if state != (Serving::Standby { reason: Reason::Starting }) {
+            entrance.follow(state).await?;
+        }
+        tokio::select! {
+            changed = serving.changed() => if changed.is_err() { return Ok(()) },
+            asked = signals.next() => match asked {
+                Asked::Stop => {
+                    tracing::info!("stopping");
+                    return Ok(());
+                }
+                Asked::Reload => {
+                    if let Err(error) = certificates.reload(wall(&entrance.foundation.clock)) {
+                        tracing::warn!(%error, "still serving the old certificate");
+                    }
+                }
+            },
         }
     }
-    tracing::info!("stopping");
 }
 
 /// Both strokes of the stop; another signal skips the grace.

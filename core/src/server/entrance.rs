@@ -1,0 +1,81 @@
+//! Opens the XMPP listeners while this node may serve, and closes them when it must stand by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::xmpp::Xmpp;
+use super::{Foundation, RunFiles, ServerError, bind};
+use crate::admin::api::Api;
+use crate::config::OpenPorts;
+use crate::http::{Health, Readiness};
+use crate::net::listener::Listener;
+use crate::storage::lease::Serving;
+
+/// The XMPP side of a node's entrance.
+pub(super) struct Entrance<'s> {
+    pub foundation: &'s Foundation,
+    pub xmpp: Arc<Xmpp>,
+    pub api: Arc<Api>,
+    pub run_files: &'s RunFiles,
+    pub health: Arc<Health>,
+    /// The HTTP ports, which are open in any case.
+    pub ports: OpenPorts,
+    /// Closes what is open.
+    pub open: Option<CancellationToken>,
+}
+
+impl Entrance<'_> {
+    /// Brings it to what the lease says.
+    pub async fn follow(&mut self, serving: Serving) -> Result<(), ServerError> {
+        match serving {
+            Serving::Serving if self.open.is_none() => self.open(),
+            Serving::Serving => Ok(()),
+            Serving::Standby { reason } => {
+                self.close().await;
+                self.publish(&self.ports)?;
+                self.health.set(Readiness::Standby(reason.to_string()));
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<(), ServerError> {
+        let config = &self.foundation.config;
+        let starttls = bind(&config.listen.addresses, config.ports.c2s)?;
+        let direct = bind(&config.listen.addresses, config.ports.c2s_tls)?;
+        let port = |listeners: &[Listener]| listeners.first().map(|l| l.local_addr().port());
+        let mut ports = self.ports.clone();
+        (ports.c2s, ports.c2s_tls) = (port(&starttls), port(&direct));
+        let stop = self.foundation.tracker.soft().child_token();
+        for (listeners, direct_tls) in [(starttls, false), (direct, true)] {
+            for listener in listeners {
+                let tracker = self.foundation.tracker.clone();
+                let accept = self.xmpp.clone().accept(listener, direct_tls, tracker, stop.clone());
+                self.foundation.tracker.spawn("client listener", accept);
+            }
+        }
+        self.open = Some(stop);
+        self.publish(&ports)?;
+        self.health.set(Readiness::Serving);
+        Ok(())
+    }
+
+    /// Closes the listeners and ends every session.
+    pub async fn close(&mut self) {
+        let Some(stop) = self.open.take() else { return };
+        stop.cancel();
+        self.xmpp.disconnect_all().await;
+    }
+
+    fn publish(&self, ports: &OpenPorts) -> Result<(), ServerError> {
+        self.api.about.ports.store(Arc::new(by_name(ports)));
+        Ok(self.run_files.publish(ports)?)
+    }
+}
+
+fn by_name(ports: &OpenPorts) -> BTreeMap<String, u16> {
+    let json = serde_json::to_value(ports).and_then(serde_json::from_value);
+    json.expect("open ports are a map of numbers")
+}

@@ -1,0 +1,217 @@
+//! The XMPP half of the wiring: router, extensions and client streams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Foundation;
+use crate::auth::mechanism::Mechanism;
+use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
+use crate::c2s::{self, C2s, Oracle};
+use crate::host::HostId;
+use crate::im::{self, Im};
+use crate::jid::Jid;
+use crate::net::limits::Unauthenticated;
+use crate::net::listener::Listener;
+use crate::net::tls::{Certificates, Service};
+use crate::ns;
+use crate::properties::Declared;
+use crate::router::{Alone, Hosts, IqTable, Out, Request, Router, Target, Unreachable};
+use crate::services;
+use crate::services::archive::{self, Archive};
+use crate::services::removal::Removal;
+use crate::session::{CloseReason, Order, Registry};
+use crate::shutdown::Tracker;
+use crate::stream::features::{self, Caps, Limits, StreamFeature};
+use crate::stream::{self, Profile, Profiles};
+use crate::xep::register::Registration;
+use crate::xep::{self, Services};
+use crate::xml::FrameLimits;
+
+/// Connections that may be open at a time, in all; beyond them newcomers wait in the kernel.
+const CONNECTIONS: usize = 1 << 20;
+/// Failed attempts to sign in or to register on one stream (RFC 6120 §6.4.5).
+const MAX_FAILURES: u8 = 5;
+/// How long the sessions may take to say good-bye when the node stops serving.
+const FAREWELL: Duration = Duration::from_secs(8);
+
+/// The properties of these parts.
+pub const PROPERTIES: [&[&dyn Declared]; 5] = [
+    &c2s::settings::PROPERTIES,
+    &im::PROPERTIES,
+    &archive::PROPERTIES,
+    &xep::register::PROPERTIES,
+    &[&stream::STARTTLS],
+];
+
+/// The parts that serve XMPP. They exist on standby too; only the listeners are closed then.
+pub struct Xmpp {
+    pub router: Arc<Router>,
+    pub removal: Removal,
+    c2s: Arc<C2s>,
+    pending: Arc<Unauthenticated>,
+    slots: Arc<Semaphore>,
+}
+
+impl Xmpp {
+    /// Builds everything, in the order in which a stanza meets it backwards.
+    pub fn build(foundation: &Foundation, domain: &str, certificates: &Arc<Certificates>) -> Xmpp {
+        let Foundation { clock, tracker, db, accounts, properties, .. } = foundation;
+        let domain = Jid::parse(domain).expect("set-up has checked the domain");
+        let hosts = Arc::new(Hosts::new(domain));
+        let registry = Arc::new(Registry::default());
+        let im = Im::new(im::Parts {
+            db: db.clone(),
+            registry: registry.clone(),
+            hosts: hosts.clone(),
+            directory: accounts.clone(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+            settings: im::Settings::of(properties),
+        });
+        let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED));
+        let removal = Removal {
+            accounts: accounts.clone(),
+            im: im.clone(),
+            archive: archive.clone(),
+            registry: registry.clone(),
+            hosts: hosts.clone(),
+        };
+        let services = Arc::new(Services {
+            hosts: hosts.clone(),
+            accounts: accounts.clone(),
+            im: im.clone(),
+            removal: removal.clone(),
+            registration: Registration::new(properties, clock),
+            disco: xep::disco(),
+            clock: clock.clone(),
+            started: clock.now(),
+        });
+        let router = Arc::new(Router {
+            hosts,
+            registry,
+            directory: accounts.clone(),
+            im: im.clone(),
+            archive,
+            cluster: Arc::new(Alone),
+            iqs: iqs(&services),
+            remote: Arc::new(Unreachable),
+            clock: clock.clone(),
+        });
+        let oracle = Oracle {
+            accounts: accounts.clone(),
+            throttle: Mutex::new(LoginThrottle::new(ThrottleLimits::default())),
+            pre_auth: services.clone(),
+            clock: clock.clone(),
+        };
+        let c2s = Arc::new(C2s {
+            oracle,
+            tls: certificates.acceptor(Service::Client),
+            profiles: profiles(foundation, router.hosts.clone(), services),
+            settings: c2s::Settings::of(properties),
+            router: router.clone(),
+        });
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        Xmpp { router, removal, c2s, pending: Arc::default(), slots }
+    }
+
+    /// Accepts clients on `listener` until `stop`.
+    pub async fn accept(
+        self: Arc<Self>,
+        listener: Listener,
+        direct_tls: bool,
+        tracker: Tracker,
+        stop: CancellationToken,
+    ) {
+        let accept = listener.serve(self.slots.clone(), stop, |stream, peer, permit| {
+            let cap = self.c2s.settings.unauthenticated.get();
+            let Some(counted) = self.pending.admit(peer.ip(), cap) else {
+                return tracing::info!(%peer, "too many connections that have not signed in");
+            };
+            let c2s = self.c2s.clone();
+            tracker.spawn("client", async move {
+                c2s.serve(stream, direct_tls, counted).await;
+                drop(permit);
+            });
+        });
+        accept.await;
+    }
+
+    /// Ends all sessions; what their clients did not get is stored.
+    pub async fn disconnect_all(&self) {
+        self.router.registry.each_local(|session| {
+            session.mailbox.order(Order::Close(CloseReason::Shutdown));
+        });
+        let deadline = Instant::now() + FAREWELL;
+        while self.router.registry.local_count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn iqs(services: &Arc<Services>) -> IqTable {
+    let mut table = IqTable::default();
+    xep::register_all(&mut table, services);
+    let im = services.im.clone();
+    table.register(ns::ROSTER, &[Target::Own], move |request: Request, out: &mut Out| {
+        if let Some(session) = &request.session {
+            im.roster_iq(session, request.stanza, out);
+        }
+    });
+    // RFC 3921 §3: clients of that time ask for a session after binding; it is there already.
+    table.register(
+        ns::SESSION,
+        &[Target::Server, Target::Own],
+        |request: Request, out: &mut Out| {
+            out.route(request.stanza.result());
+        },
+    );
+    table
+}
+
+/// What streams are offered, made anew for each so that settings count at once.
+fn profiles(
+    foundation: &Foundation,
+    hosts: Arc<Hosts>,
+    services: Arc<Services>,
+) -> Box<dyn Fn() -> Profiles + Send + Sync> {
+    let starttls = foundation.properties.live(&stream::STARTTLS);
+    let random = foundation.clock.random().clone();
+    let tokens: stream::Tokens = Arc::new(move || random.token());
+    let verification = services.disco.verification.clone();
+    let standing: Vec<Arc<dyn StreamFeature>> = vec![
+        Arc::new(Limits {
+            before_authentication: FrameLimits::UNAUTHENTICATED.octets,
+            afterwards: FrameLimits::AUTHENTICATED.octets,
+            idle_seconds: 0,
+        }),
+        Arc::new(features::STREAM_MANAGEMENT),
+        Arc::new(features::ROSTER_VERSIONING),
+        Arc::new(features::PRE_APPROVAL),
+        Arc::new(Caps {
+            node: services::disco::NODE.to_owned(),
+            ver: Arc::new(move || verification.clone()),
+        }),
+    ];
+    Box::new(move || {
+        let mut features = standing.clone();
+        let registration = services.registration.is_open();
+        if registration {
+            features.push(Arc::new(features::REGISTER));
+        }
+        Profiles::new([Arc::new(Profile {
+            host: HostId::FIRST,
+            domain: hosts.domain(HostId::FIRST).as_str().to_owned(),
+            starttls: starttls.get(),
+            mechanisms: Mechanism::ALL.to_vec(),
+            features,
+            pre_auth: if registration { vec![ns::REGISTER] } else { Vec::new() },
+            max_failures: MAX_FAILURES,
+            tokens: tokens.clone(),
+        })])
+    })
+}
