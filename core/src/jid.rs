@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
+use precis_profiles::precis_core::{IdentifierClass, StringClass};
 use precis_profiles::{OpaqueString, UsernameCaseMapped};
+
+#[cfg(test)]
+mod tests;
 
 /// RFC 7622 §3: no part may exceed 1023 octets after preparation.
 const MAX_PART: usize = 1023;
@@ -163,7 +167,9 @@ pub fn domainpart(text: &str) -> Result<Cow<'_, str>, JidError> {
         return Err(JidError::Empty);
     }
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-    let labels = |text: &str| text.split('.').all(|l| !l.is_empty() && l.len() <= 63);
+    // RFC 1123 §2.1: a label neither begins nor ends with a hyphen.
+    let label = |l: &str| (1..=63).contains(&l.len()) && !l.starts_with('-') && !l.ends_with('-');
+    let labels = |text: &str| text.split('.').all(label);
     if text.bytes().all(plain) && labels(text) && !text.contains("xn--") {
         return sized(Cow::Borrowed(text));
     }
@@ -177,6 +183,9 @@ pub fn domainpart(text: &str) -> Result<Cow<'_, str>, JidError> {
     }
     let (unicode, outcome) = idna::domain_to_unicode(text);
     outcome.map_err(|_| JidError::Domainpart)?;
+    // UTS 46 lets symbols pass that IDNA2008 does not; the class of RFC 8264 knows the same letters
+    // and digits as RFC 5892.
+    IdentifierClass::default().allows(&*unicode).map_err(|_| JidError::Domainpart)?;
     let ascii = idna::domain_to_ascii_strict(&unicode).map_err(|_| JidError::Domainpart)?;
     if !labels(&ascii) {
         return Err(JidError::Domainpart);

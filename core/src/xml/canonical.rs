@@ -25,6 +25,9 @@ pub fn element(
             Token::Text(text) => {
                 writer.text(&text);
             }
+            Token::Plain(text) => {
+                writer.raw(text.as_bytes());
+            }
         }
     }
     Ok(())
@@ -34,6 +37,10 @@ pub fn element(
 fn start(writer: &mut Writer<'_>, name: &Name<'_>, inherits: bool, attributes: &[Attribute<'_>]) {
     writer.start(name.local, (!inherits).then_some(&*name.ns));
     for (at, attribute) in attributes.iter().enumerate() {
+        if attribute.prefix.is_empty() && attribute.plain {
+            writer.plain_attribute(attribute.local, &attribute.value);
+            continue;
+        }
         if attribute.prefix.is_empty() {
             writer.attribute(attribute.local, &attribute.value);
             continue;

@@ -73,13 +73,13 @@ fn is_ncname(name: &str) -> bool {
 
 /// Prefix (empty when there is none) and local part of a qualified name.
 pub fn qualified_name(name: &str) -> Result<(&str, &str), XmlError> {
-    let bad = XmlError::NotWellFormed("not a qualified name");
-    let (prefix, local) = match name.bytes().position(|b| b == b':') {
-        Some(colon) => (&name[..colon], &name[colon + 1..]),
-        None => ("", name),
-    };
-    let valid = is_ncname(local) && (prefix.len() + local.len() == name.len() || is_ncname(prefix));
-    if valid { Ok((prefix, local)) } else { Err(bad) }
+    if is_ncname(name) {
+        return Ok(("", name));
+    }
+    match name.split_once(':') {
+        Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => Ok((prefix, local)),
+        _ => Err(XmlError::NotWellFormed("not a qualified name")),
+    }
 }
 
 /// The character that a reference stands for; `name` is what is between `&` and `;`. Only the five
@@ -116,14 +116,7 @@ pub fn normalize_lines(text: &str) -> Cow<'_, str> {
 }
 
 /// Value of an attribute as XML 1.0 §3.3.3 wants it: references resolved, raw white space a space.
-pub fn attribute_value(raw: &str) -> Result<Cow<'_, str>, XmlError> {
-    let special = |b: &u8| *b < b' ' || *b == b'&' || *b == b'<';
-    if !raw.as_bytes().iter().any(special) {
-        return Ok(Cow::Borrowed(raw));
-    }
-    if raw.contains('<') {
-        return Err(XmlError::NotWellFormed("'<' within a tag"));
-    }
+pub fn attribute_value(raw: &str) -> Result<String, XmlError> {
     let raw = normalize_lines(raw);
     let mut value = String::with_capacity(raw.len());
     let mut rest = &*raw;
@@ -139,5 +132,5 @@ pub fn attribute_value(raw: &str) -> Result<Cow<'_, str>, XmlError> {
         rest = &rest[at + end + 1..];
     }
     value.push_str(rest);
-    Ok(Cow::Owned(value))
+    Ok(value)
 }

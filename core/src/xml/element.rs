@@ -66,6 +66,11 @@ impl Element {
                         element.push_text(&text);
                     }
                 }
+                Token::Plain(text) => {
+                    if let Some(element) = path.last_mut() {
+                        element.push_text(text);
+                    }
+                }
                 Token::End(_) => {
                     let done = path.pop().expect("a start token pushed it");
                     match path.last_mut() {

@@ -57,10 +57,8 @@ enum State {
     Bang(u8),
     /// In a CDATA section, after so many `]` (at most two).
     Cdata(u8),
-    /// In a start tag, outside quotes.
-    StartTag,
-    /// In a start tag, within this quote.
-    Quoted(u8),
+    /// In a start tag, within this quote if any.
+    StartTag(Option<u8>),
     /// After the `/` that closes an empty element.
     EmptyTag,
     EndTag,
@@ -153,8 +151,9 @@ impl Scanner {
             State::Markup => self.markup(rest[0])?,
             State::Bang(matched) => self.bang(rest[0], matched)?,
             State::Cdata(brackets) => self.cdata(rest, brackets),
-            State::StartTag => return self.start_tag(rest).map(|(n, done)| (at + n, done)),
-            State::Quoted(quote) => self.quoted(rest, quote)?,
+            State::StartTag(quote) => {
+                return self.start_tag(rest, quote).map(|(n, done)| (at + n, done));
+            }
             State::EmptyTag | State::EndTag => {
                 return self.closing(rest).map(|(n, done)| (at + n, done));
             }
@@ -195,7 +194,7 @@ impl Scanner {
             }
             _ => {
                 self.enter()?;
-                State::StartTag
+                State::StartTag(None)
             }
         };
         Ok(1)
@@ -249,39 +248,39 @@ impl Scanner {
         1
     }
 
-    fn start_tag(&mut self, rest: &[u8]) -> Result<(usize, Option<Piece>), XmlError> {
-        for (at, octet) in rest.iter().enumerate() {
-            match octet {
-                b'>' => {
+    /// The rest of a start tag, quoted values included: tags are short, one loop is cheaper than
+    /// a search for each part.
+    fn start_tag(
+        &mut self,
+        rest: &[u8],
+        mut quote: Option<u8>,
+    ) -> Result<(usize, Option<Piece>), XmlError> {
+        let mut at = 0;
+        while at < rest.len() {
+            let stop = match quote {
+                Some(quote) => rest[at..].iter().position(|b| *b == quote || *b == b'<'),
+                None => rest[at..].iter().position(|b| tag::ends_run(*b)),
+            };
+            let Some(run) = stop else { break };
+            at += run + 1;
+            match (rest[at - 1], quote) {
+                (b'<', _) => return Err(XmlError::NotWellFormed("'<' within a tag")),
+                (_, Some(_)) => quote = None,
+                (b'>', None) => {
                     self.state = State::Content;
                     let header = self.phase != Phase::Open;
-                    return Ok((at + 1, header.then_some(Piece::Header)));
+                    return Ok((at, header.then_some(Piece::Header)));
                 }
-                b'\'' | b'"' => {
-                    self.state = State::Quoted(*octet);
-                    return Ok((at + 1, None));
-                }
-                b'/' if self.phase == Phase::Open => {
+                (b'/', None) if self.phase == Phase::Open => {
                     self.state = State::EmptyTag;
-                    return Ok((at + 1, None));
+                    return Ok((at, None));
                 }
-                b'/' => return Err(XmlError::NotWellFormed("an empty stream header")),
-                b'<' => return Err(XmlError::NotWellFormed("'<' within a tag")),
-                _ => {}
+                (b'/', None) => return Err(XmlError::NotWellFormed("an empty stream header")),
+                (opened, None) => quote = Some(opened),
             }
         }
+        self.state = State::StartTag(quote);
         Ok((rest.len(), None))
-    }
-
-    fn quoted(&mut self, rest: &[u8], quote: u8) -> Result<usize, XmlError> {
-        match memchr::memchr2(quote, b'<', rest) {
-            Some(at) if rest[at] == b'<' => Err(XmlError::NotWellFormed("'<' within a tag")),
-            Some(at) => {
-                self.state = State::StartTag;
-                Ok(at + 1)
-            }
-            None => Ok(rest.len()),
-        }
     }
 
     /// Up to the `>` of an end tag or of an empty element.

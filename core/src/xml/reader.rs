@@ -27,6 +27,8 @@ pub struct Attribute<'a> {
     pub local: &'a str,
     pub ns: Cow<'a, str>,
     pub value: Cow<'a, str>,
+    /// The value can be written between single quotes as it is.
+    pub plain: bool,
 }
 
 pub type Attributes<'a> = SmallVec<[Attribute<'a>; 4]>;
@@ -50,6 +52,8 @@ pub enum Token<'a> {
     /// Local name of the element that ends.
     End(&'a str),
     Text(Cow<'a, str>),
+    /// Text that needs no escaping.
+    Plain(&'a str),
 }
 
 struct Binding<'a> {
@@ -97,7 +101,10 @@ impl<'a> Scope<'a> {
         own: usize,
         attributes: &mut Attributes<'a>,
     ) -> Result<(), XmlError> {
-        let value = attribute_value(raw.value)?;
+        let value = match raw.plain {
+            true => Cow::Borrowed(raw.value),
+            false => Cow::Owned(attribute_value(raw.value)?),
+        };
         if raw.name == "xmlns" {
             return self.bind("", value, own);
         }
@@ -108,7 +115,13 @@ impl<'a> Scope<'a> {
         if attributes.len() == MAX_ATTRIBUTES {
             return Err(XmlError::PolicyViolation("too many attributes"));
         }
-        attributes.push(Attribute { prefix, local, ns: Cow::Borrowed(""), value });
+        attributes.push(Attribute {
+            prefix,
+            local,
+            ns: Cow::Borrowed(""),
+            value,
+            plain: raw.plain,
+        });
         Ok(())
     }
 
@@ -248,6 +261,7 @@ impl<'a> Reader<'a> {
                     }
                     return self.leave();
                 }
+                Event::Text(_) if is_plain(written) => return Ok(Token::Plain(written)),
                 Event::Text(_) => text(written)?,
                 Event::CData(_) => normalize_lines(&written[9..written.len() - 3]),
                 Event::GeneralRef(_) => resolved(&written[1..written.len() - 1])?,
@@ -307,6 +321,11 @@ const MALFORMED: XmlError = XmlError::NotWellFormed("malformed markup");
 
 fn is_content(ns: &str) -> bool {
     ContentNamespace::parse(ns).is_some()
+}
+
+/// Whether raw text is the same in canonical form.
+fn is_plain(raw: &str) -> bool {
+    memchr::memchr2(b'>', b'\r', raw.as_bytes()).is_none()
 }
 
 /// Character data: XML 1.0 §2.4 forbids `]]>` in it.

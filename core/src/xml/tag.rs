@@ -12,12 +12,52 @@ const MAX_ATTRIBUTES: usize = 128;
 pub struct RawAttribute<'a> {
     pub name: &'a str,
     pub value: &'a str,
+    /// The value means what is written and needs no escaping between single quotes.
+    pub plain: bool,
 }
 
 pub type RawAttributes<'a> = SmallVec<[RawAttribute<'a>; 6]>;
 
+const SPACE: u8 = 1;
+/// Ends a run of octets that mean nothing to the framer in a start tag.
+const MARKUP: u8 = 2;
+/// Ends or changes an attribute value.
+const VALUE: u8 = 4;
+/// White space or `=`.
+const NAME_END: u8 = 8;
+
+static CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = match at as u8 {
+            b' ' => SPACE | NAME_END,
+            b'\t' | b'\n' | b'\r' => SPACE | NAME_END | VALUE,
+            b'\'' | b'"' | b'<' => MARKUP | VALUE,
+            b'>' | b'/' => MARKUP,
+            b'&' | ..b' ' => VALUE,
+            b'=' => NAME_END,
+            _ => 0,
+        };
+        at += 1;
+    }
+    table
+};
+
+#[inline]
+fn is(octet: u8, class: u8) -> bool {
+    CLASS[octet as usize] & class != 0
+}
+
+#[inline]
 pub fn is_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\n' | b'\r')
+    is(octet, SPACE)
+}
+
+/// Whether the framer must look at this octet of a start tag.
+#[inline]
+pub fn ends_run(octet: u8) -> bool {
+    is(octet, MARKUP)
 }
 
 /// Splits what is between `<` and `>` (or `/>`) into the qualified name and the attributes, which
@@ -27,40 +67,61 @@ pub fn split<'a>(
     attributes: &mut RawAttributes<'a>,
 ) -> Result<&'a str, XmlError> {
     let bytes = content.as_bytes();
-    let end = |from: usize, stop: fn(u8) -> bool| {
-        bytes[from..].iter().position(|b| stop(*b)).map_or(bytes.len(), |at| from + at)
+    let until = |from: usize, class: u8| {
+        bytes[from..].iter().position(|b| is(*b, class)).map_or(bytes.len(), |at| from + at)
     };
-    let name = &content[..end(0, is_space)];
+    let past_space = |from: usize| {
+        bytes[from..].iter().position(|b| !is_space(*b)).map_or(bytes.len(), |at| from + at)
+    };
+    let name = &content[..until(0, SPACE)];
     let mut at = name.len();
     loop {
-        let start = end(at, |b| !is_space(b));
+        let start = past_space(at);
         if start == bytes.len() {
             return Ok(name);
         }
         if start == at {
             return Err(XmlError::NotWellFormed("no space between attributes"));
         }
-        let name_end = end(start, |b| b == b'=' || is_space(b));
-        let equals = end(name_end, |b| !is_space(b));
+        let name_end = until(start, NAME_END);
+        let equals = past_space(name_end);
         if bytes.get(equals) != Some(&b'=') {
             return Err(XmlError::NotWellFormed("an attribute without a value"));
         }
-        let open = end(equals + 1, |b| !is_space(b));
+        let open = past_space(equals + 1);
         let quote = match bytes.get(open) {
             Some(quote @ (b'\'' | b'"')) => *quote,
             _ => return Err(XmlError::NotWellFormed("an attribute value without quotes")),
         };
-        let length = memchr::memchr(quote, &bytes[open + 1..])
-            .ok_or(XmlError::NotWellFormed("an attribute value without an end"))?;
+        let (length, plain) = value_length(&bytes[open + 1..], quote)?;
         if attributes.len() == MAX_ATTRIBUTES {
             return Err(XmlError::PolicyViolation("too many attributes"));
         }
         attributes.push(RawAttribute {
             name: &content[start..name_end],
             value: &content[open + 1..open + 1 + length],
+            plain,
         });
         at = open + 1 + length + 1;
     }
+}
+
+/// Octets up to the closing quote, and whether they are plain. Values are short: one loop is
+/// cheaper than several searches.
+fn value_length(rest: &[u8], quote: u8) -> Result<(usize, bool), XmlError> {
+    let mut plain = true;
+    let mut at = 0;
+    while let Some(run) = rest[at..].iter().position(|b| is(*b, VALUE)) {
+        at += run;
+        match rest[at] {
+            octet if octet == quote => return Ok((at, plain)),
+            b'<' => return Err(XmlError::NotWellFormed("'<' within a tag")),
+            b'"' => {}
+            _ => plain = false,
+        }
+        at += 1;
+    }
+    Err(XmlError::NotWellFormed("an attribute value without an end"))
 }
 
 /// Text between `<` and `>` of a start tag.

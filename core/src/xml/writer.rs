@@ -39,16 +39,14 @@ pub fn attribute(out: &mut Vec<u8>, name: &str, text: &str) {
 
 #[inline]
 fn escape(out: &mut Vec<u8>, text: &str, entity: impl Fn(u8) -> Option<&'static [u8]>) {
-    let bytes = text.as_bytes();
-    let mut written = 0;
-    for (at, octet) in bytes.iter().enumerate() {
-        if let Some(entity) = entity(*octet) {
-            out.extend_from_slice(&bytes[written..at]);
-            out.extend_from_slice(entity);
-            written = at + 1;
-        }
+    let mut rest = text.as_bytes();
+    // Each octet that any context escapes is at most '>'; few others are.
+    while let Some(at) = rest.iter().position(|b| *b <= b'>' && entity(*b).is_some()) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(entity(rest[at]).unwrap_or_default());
+        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(&bytes[written..]);
+    out.extend_from_slice(rest);
 }
 
 /// Appends elements to a buffer. Names and namespaces are the caller's and not checked; texts are
@@ -85,6 +83,14 @@ impl<'o> Writer<'o> {
     /// Adds an attribute to the element begun last, before it has any content.
     pub fn attribute(&mut self, name: &str, value: &str) -> &mut Self {
         attribute(self.out, name, value);
+        self
+    }
+
+    /// The same for a value that needs no escaping.
+    pub fn plain_attribute(&mut self, name: &str, value: &str) -> &mut Self {
+        for part in [" ", name, "='", value, "'"] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
         self
     }
 
