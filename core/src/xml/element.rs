@@ -101,6 +101,7 @@ impl Element {
 
     fn push_text(&mut self, text: &str) {
         match self.nodes.last_mut() {
+            _ if text.is_empty() => {}
             Some(Node::Text(last)) => last.push_str(text),
             _ => self.nodes.push(Node::Text(text.to_owned())),
         }

@@ -94,7 +94,11 @@ impl<'o> Writer<'o> {
         self
     }
 
+    /// No text at all leaves the element empty, which is written `<name/>`.
     pub fn text(&mut self, content: &str) -> &mut Self {
+        if content.is_empty() {
+            return self;
+        }
         self.close_tag();
         text(self.out, content);
         self
