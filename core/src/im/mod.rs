@@ -32,11 +32,8 @@ pub use roster::Key;
 pub const MIGRATIONS: &[Migration] =
     &[Migration::expand("im", 1, "im", include_str!("migrations/0001_im.sql"))];
 
-pub static ROSTER_MAX_ITEMS: Property<usize> = Property::new(
-    "roster.max-items",
-    || 2000,
-    "Contacts that one account may have, people who wait for an answer included.",
-);
+pub static ROSTER_MAX_ITEMS: Property<usize> =
+    Property::new("roster.max-items", || 2000, "Contacts that one account may have.");
 pub static ROSTER_CACHE: Property<usize> =
     Property::new("roster.cache-mb", || 32, "Memory for rosters, in MiB.")
         .within("1 to 65536", |mb| (1..=65536).contains(mb))

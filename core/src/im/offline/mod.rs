@@ -98,7 +98,7 @@ impl Im {
         self.spool.add(key, size);
         let id = duty.as_ref().map_or_else(|| self.clock.stanza_id(), |duty| duty.id);
         let im = self.clone();
-        let values = params![key.host, key.account, id, self.clock.now(), size as i64, bytes];
+        let values = params![key.host, key.account, id, id.time(), size as i64, bytes];
         self.append(store::ADD, values, move || {
             if let Some(duty) = &duty {
                 duty.release();
@@ -111,7 +111,6 @@ impl Im {
     /// With the archive off: these were given to `holder`, whose client has not acknowledged them
     /// for a while. Copies are kept until it does.
     pub fn spool(self: &Arc<Self>, holder: &Arc<Shared>, envelopes: Vec<(Arc<Stanza>, Arc<Duty>)>) {
-        let now = self.clock.now();
         let held_by = self.spool.holder(holder);
         for (stanza, duty) in envelopes {
             let bytes = stored::bytes(&stanza);
@@ -119,7 +118,7 @@ impl Im {
                 holder.host,
                 holder.account,
                 duty.id,
-                now,
+                duty.id.time(),
                 bytes.len() as i64,
                 bytes,
                 held_by.node,
@@ -128,9 +127,8 @@ impl Im {
             ];
             let (im, key) = (self.clone(), Key::from(&**holder));
             self.append(store::SPOOL, values, move || {
-                duty.set_spooled();
                 // Acknowledged while it was on its way: nobody saw that there would be a row.
-                if duty.is_done() {
+                if duty.set_spooled() {
                     im.remove(key, duty.id);
                 }
             });
@@ -258,6 +256,7 @@ fn settle(fate: Fate, stanza: &Stanza, duty: Option<&Arc<Duty>>, out: &mut Out) 
         out.route(error);
     }
     if let Some(duty) = duty {
-        duty.release();
+        // Over, not only released: a copy that is on its way into the spool is not kept.
+        duty.done();
     }
 }

@@ -13,7 +13,7 @@ use crate::session::{Entry, Shared, ToOverride};
 use crate::stanza::{Payload, PresenceType, Stanza, StanzaError};
 
 /// Octets of a request that are kept for later log-ins; of a longer one only the asking is.
-const MAX_REQUEST: usize = 4096;
+const MAX_REQUEST: usize = 1024;
 
 impl Item {
     /// The subscription request that waits for `owner`'s answer (RFC 6121 §3.1.3).
@@ -236,9 +236,12 @@ fn between(from: &Jid, to: &Jid, kind: PresenceType) -> Stanza {
     Stanza::presence(kind).with_from(from.clone()).with_to(to.clone())
 }
 
-/// The sender of the request is told when it cannot be kept.
+/// The sender learns that it did not work for the moment. A request too many is met with silence,
+/// as one to nobody is (§8.5.1).
 fn refuse_remote(stanza: &Stanza, error: AmendError, out: &mut Out) {
-    if let Some(error) = stanza.error(&error.into()) {
+    if matches!(error, AmendError::Storage(_))
+        && let Some(error) = stanza.error(&error.into())
+    {
         out.route(error);
     }
 }

@@ -22,6 +22,10 @@ pub use cache::Cache;
 pub use item::{Item, Roster, push};
 pub use request::{RosterFault, RosterSet};
 
+/// People who have asked for a subscription and have no answer, per account. They do not count as
+/// contacts, so that a flood of requests leaves room for those.
+const MAX_REQUESTS: usize = 100;
+
 /// Whose roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -257,8 +261,14 @@ impl Amendment {
             Change::Put(item) => Some(item),
             Change::Remove => None,
         };
-        if before.is_none() && item.is_some() && roster.items().len() >= max_items {
-            return Err(RosterFault::Full.into());
+        if before.is_none()
+            && let Some(item) = &item
+        {
+            let max = if item.listed { max_items } else { MAX_REQUESTS };
+            let alike = roster.items().iter().filter(|other| other.listed == item.listed);
+            if alike.count() >= max {
+                return Err(RosterFault::Full.into());
+            }
         }
         let row = (&contact, item.as_ref());
         let version = store::save(tx, key, row, version, now).await?;
