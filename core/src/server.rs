@@ -29,6 +29,7 @@ use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
 use crate::properties::{self, Declared, Properties};
 use crate::services::archive;
+use crate::session::Registry;
 use crate::shutdown::{Asked, Signals, Tracker};
 use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
 use crate::storage::migrate::{Migration, check_reader, migrate};
@@ -111,15 +112,25 @@ impl Foundation {
         Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties })
     }
 
+    /// The domain that the database is set up for.
+    pub async fn domain(&self) -> Result<String, ServerError> {
+        setup::installed_domain(&self.db).await?.ok_or(ServerError::NotSetUp)
+    }
+
     /// The API on this foundation. The database must be set up.
-    pub async fn api(&self, health: Arc<Health>) -> Result<Api, ServerError> {
-        let domain = setup::installed_domain(&self.db).await?.ok_or(ServerError::NotSetUp)?;
+    pub async fn api(
+        &self,
+        health: Arc<Health>,
+        sessions: Arc<Registry>,
+    ) -> Result<Api, ServerError> {
+        let domain = self.domain().await?;
         let ports = ArcSwap::from_pointee(BTreeMap::new());
         Ok(Api {
             db: self.db.clone(),
             clock: self.clock.clone(),
             accounts: self.accounts.clone(),
             properties: self.properties.clone(),
+            sessions,
             health,
             about: About { domain, started: self.clock.boot(), ports },
         })
@@ -131,9 +142,11 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     let mut signals = Signals::listen().map_err(ServerError::Signals)?;
     let Foundation { home, config, clock, tracker, metrics, .. } = &foundation;
     let health = Health::starting();
-    let api = Arc::new(foundation.api(health.clone()).await?);
-    let folder = config.certificates(home);
-    let certificates = Certificates::open(&folder, &api.about.domain, wall(clock))?;
+    let domain = foundation.domain().await?;
+    let certificates = Certificates::open(&config.certificates(home), &domain, wall(clock))?;
+    let xmpp = Arc::new(Xmpp::build(&foundation, &domain, &certificates));
+    let sessions = xmpp.router.registry.clone();
+    let api = Arc::new(foundation.api(health.clone(), sessions).await?);
     let listeners = Listeners::bind(config)?;
 
     let run_files = RunFiles::create(home, clock)?;
@@ -154,7 +167,6 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     });
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     let ports = listeners.serve(&certificates, [console, public], tracker);
-    let xmpp = Arc::new(Xmpp::build(&foundation, &api.about.domain, &certificates));
     // Dropping the claim would end the lease.
     let (_claim, claimed) = watch::channel(Claim::Alone);
     let holder = Holder::new(clock);

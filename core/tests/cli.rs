@@ -284,6 +284,28 @@ fn a_home_that_is_not_set_up_is_named() {
 }
 
 #[test]
+fn a_backup_is_restored_to_another_home() {
+    let home = Home::new();
+    home.set_up();
+    let server = home.start();
+    home.done("user add romeo");
+    let file = |name: &str| home.folder.path().join(name).display().to_string();
+    for name in ["all.jsonl", "all.db"] {
+        home.done(&format!("backup {}", file(name)));
+        assert!(home.refused(&format!("backup {}", file(name)), 1).contains("exists"));
+        home.refused(&format!("restore {}", file(name)), 6);
+        let other = Home::new();
+        other.done(&format!("restore {}", file(name)));
+        assert!(other.done("user list").contains("romeo"), "{name}");
+    }
+    assert_eq!(server.stop(), Some(0));
+    let broken = home.folder.path().join("broken");
+    write(&broken, "no backup");
+    home.refused(&format!("restore {}", broken.display()), 4);
+    assert!(home.done("user list").contains("romeo"));
+}
+
+#[test]
 fn help_and_version_succeed() {
     let home = Home::new();
     assert!(home.done("--version").starts_with("hearth "));

@@ -59,7 +59,15 @@ impl Console {
         let ports = ArcSwap::from_pointee([("console".to_owned(), 9090)].into());
         let about = About { domain: "example.org".to_owned(), started: clock.boot(), ports };
         let health = Health::starting();
-        let api = Arc::new(Api { db, clock, accounts, properties, health, about });
+        let api = Arc::new(Api {
+            db,
+            clock,
+            accounts,
+            properties,
+            sessions: Arc::default(),
+            health,
+            about,
+        });
         let routes = Routes::new();
         api::mount(&routes, api.clone(), gate.clone());
         let metrics = Arc::new(Metrics::new());
@@ -373,7 +381,37 @@ async fn properties_are_listed_set_and_reset(test: TestDb) {
     assert_eq!(reset["value"], "5");
 }
 
+async fn sessions_are_listed_shown_and_ended(test: TestDb) {
+    use crate::session::{CloseReason, Order, Origin, Shared};
+    let console = Console::start(&test).await;
+    let bind = |id: u64, jid: &str| {
+        let peer = ([192, 0, 2, 1], 5000).into();
+        let origin = Origin { peer, tls: Some("TLSv1.3"), mechanism: "PLAIN", since: NOW };
+        let jid = crate::jid::Jid::parse(jid).expect("a full address");
+        let key = (HostId::FIRST, crate::host::AccountId(id as i64));
+        let session = Arc::new(Shared::new(id, key, jid, origin, 1000));
+        console.api.sessions.bind(&session);
+        session
+    };
+    let romeo = bind(1, "romeo@example.org/orchard");
+    bind(2, "juliet@example.org/balcony");
+    let listed = console.get("/sessions?limit=1").await;
+    assert_eq!(listed["items"][0]["jid"], "juliet@example.org/balcony");
+    let rest = format!("/sessions?after={}", listed["next"].as_str().expect("a next page"));
+    assert_eq!(console.get(&rest).await["items"][0]["jid"], "romeo@example.org/orchard");
+    let shown = console.get("/sessions/romeo/orchard").await;
+    assert_eq!((&shown["mechanism"], &shown["available"]), (&json!("PLAIN"), &json!(false)));
+    let ended = console.call(Method::DELETE, "/sessions/romeo/orchard", None).await;
+    assert_eq!(ended.0, StatusCode::NO_CONTENT, "{}", ended.1);
+    let mut waiting = std::collections::VecDeque::new();
+    let taken = std::future::poll_fn(|cx| romeo.mailbox.poll(cx, &mut waiting)).await;
+    assert!(matches!(taken.orders[..], [Order::Close(CloseReason::Kicked)]), "{taken:?}");
+    let unknown = console.call(Method::DELETE, "/sessions/romeo/balcony", None).await;
+    assert_eq!(unknown.0, StatusCode::NOT_FOUND);
+}
+
 crate::backend_tests! {
+    sessions_are_listed_shown_and_ended,
     a_user_is_made_shown_and_deleted,
     bad_names_and_passwords_are_explained,
     a_new_password_replaces_the_old_one,

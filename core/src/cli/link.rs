@@ -49,7 +49,7 @@ impl Global {
         drop(home.lock()?);
         let config = Config::load(&home, &Environment::read()?, &Random::system())?;
         let foundation = Foundation::open(home, config).await?;
-        let api = foundation.api(Health::starting()).await?;
+        let api = foundation.api(Health::starting(), Arc::default()).await?;
         Ok(Link::Direct(Arc::new(api)))
     }
 

@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per subcommand, one line per failure.
 
 mod api;
+mod backup;
 mod client;
 mod error;
 mod link;
@@ -8,6 +9,7 @@ mod output;
 mod panic;
 mod password;
 mod property;
+mod restore;
 mod run;
 mod setup;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
@@ -53,6 +56,10 @@ enum Command {
     Token(token::Token),
     /// Call the API
     Api(api::Call),
+    /// Write everything in the database to a file
+    Backup(backup::Backup),
+    /// Put a backup back, in place of everything in the database
+    Restore(restore::Restore),
 }
 
 /// Options that every command takes.
@@ -112,6 +119,9 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>, C
 
 /// One line instead of clap's page.
 fn usage(error: &clap::Error) -> CliError {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return CliError::usage("a subcommand is missing", "command line", "see `hearth --help`");
+    }
     let text = error.render().to_string();
     let told = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what = told.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -135,6 +145,8 @@ fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
             Command::Property(command) => property::perform(&global, command).await,
             Command::Token(command) => token::perform(&global, command).await,
             Command::Api(command) => api::perform(&global, command).await,
+            Command::Backup(command) => backup::perform(&global, command).await,
+            Command::Restore(command) => restore::perform(&global, command).await,
         }
     })
 }

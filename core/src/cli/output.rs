@@ -37,6 +37,14 @@ impl Output {
         Ok(List { output: self, count: 0 })
     }
 
+    /// A bar for work whose size is learnt on the way.
+    pub fn work(self) -> ProgressBar {
+        match self.json || !io::stderr().is_terminal() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new_spinner(),
+        }
+    }
+
     /// A bar on standard error, when a person looks on and there is enough to do.
     pub fn progress(self, steps: u64) -> ProgressBar {
         if steps < WORTH_A_BAR || self.json || !io::stderr().is_terminal() {

@@ -53,6 +53,8 @@ fn scripts_can_rely_on_these_lines() {
         "token list",
         "token revoke 0123",
         "api GET /users",
+        "backup file.jsonl",
+        "restore file.jsonl",
         "api POST /users --data {}",
     ] {
         let arguments: Vec<_> = line.split(' ').collect();

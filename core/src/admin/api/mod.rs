@@ -10,6 +10,7 @@ mod problem;
 mod properties;
 mod route;
 mod server;
+mod sessions;
 mod tokens;
 mod users;
 
@@ -29,6 +30,7 @@ use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
 use crate::properties::Properties;
+use crate::session::Registry;
 use crate::storage::{BoxFuture, Db, Tx};
 
 /// What the handlers work on.
@@ -37,14 +39,16 @@ pub struct Api {
     pub clock: Clock,
     pub accounts: Arc<Accounts>,
     pub properties: Properties,
+    pub sessions: Arc<Registry>,
     pub health: Arc<Health>,
     pub about: About,
 }
 
 /// Every route of the API.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
+    let people = [users::ROUTES, sessions::ROUTES];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
-    let nouns = [users::ROUTES].into_iter().chain(server).chain([openapi::ROUTES]);
+    let nouns = people.into_iter().chain(server).chain([openapi::ROUTES]);
     nouns.flatten()
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use super::sessions::end_sessions;
 use super::{Answer, Call, Page, Problem, Route};
 use crate::admin::store;
 use crate::auth::accounts::AccountError;
@@ -123,6 +124,7 @@ async fn delete(call: Call) -> Result<Answer, Problem> {
         Box::pin(async move { Ok(store::dismiss(tx, id).await?) })
     })
     .await?;
+    end_sessions(&call.api, &row.username);
     Answer::done()
 }
 
@@ -132,6 +134,7 @@ async fn set_password(call: Call) -> Result<Answer, Problem> {
     let row = find(&call).await?;
     call.api.accounts.set_password(HOST, &row.username, &password).await?;
     call.note("user.password", &row.username).await?;
+    end_sessions(&call.api, &row.username);
     Answer::done()
 }
 
@@ -139,6 +142,7 @@ async fn lock(call: Call) -> Result<Answer, Problem> {
     let row = find(&call).await?;
     call.api.accounts.set_disabled(HOST, &row.username, true).await?;
     call.note("user.lock", &row.username).await?;
+    end_sessions(&call.api, &row.username);
     Answer::done()
 }
 
