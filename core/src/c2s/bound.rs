@@ -174,34 +174,29 @@ impl Bound {
     }
 
     fn poll_mailbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
-        while self.io.pending() + scratch.write.len() < HIGH_WATER {
-            let Poll::Ready(taken) =
-                self.inbound.session.shared.mailbox.poll(cx, &mut scratch.inbox)
-            else {
-                return Poll::Pending;
-            };
-            let Taken { envelopes, orders } = taken;
-            self.inbound.session.shared.sent.fetch_add(envelopes as u64, Relaxed);
-            let mut event = None;
-            while let Some(envelope) = scratch.inbox.pop_front() {
-                if !self.write(envelope, scratch) {
-                    event = Some(Event::Close(CloseReason::Stalled));
-                }
-            }
-            self.ask(&mut scratch.write);
-            for order in orders {
-                match order {
-                    Order::Acknowledge => self.inbound.acknowledge(&mut scratch.write),
-                    Order::Close(reason) => event = Some(Event::Close(reason)),
-                    Order::Replace(by) => event = Some(Event::Replace(by)),
-                    Order::Surrender(to) => event = Some(Event::Surrender(to)),
-                }
-            }
-            if let Some(event) = event {
-                return Poll::Ready(event);
+        // A client that reads slowly keeps what is for it in the mailbox, where it is bounded.
+        if self.io.pending() + scratch.write.len() >= HIGH_WATER {
+            return Poll::Pending;
+        }
+        let shared = &self.inbound.session.shared;
+        let Taken { envelopes, orders } = ready!(shared.mailbox.poll(cx, &mut scratch.inbox));
+        shared.sent.fetch_add(envelopes as u64, Relaxed);
+        let mut event = None;
+        while let Some(envelope) = scratch.inbox.pop_front() {
+            if !self.write(envelope, scratch) {
+                event = Some(Event::Close(CloseReason::Stalled));
             }
         }
-        Poll::Pending
+        self.ask(&mut scratch.write);
+        for order in orders {
+            match order {
+                Order::Acknowledge => self.inbound.acknowledge(&mut scratch.write),
+                Order::Close(reason) => event = Some(Event::Close(reason)),
+                Order::Replace(by) => event = Some(Event::Replace(by)),
+                Order::Surrender(to) => event = Some(Event::Surrender(to)),
+            }
+        }
+        event.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Renders one stanza, and keeps it as long as it may have to be given to somebody else. False

@@ -21,7 +21,12 @@ pub(super) struct Mail {
 }
 
 impl Router {
-    pub(super) fn message(self: &Arc<Self>, mut sender: Sender, mut stanza: Stanza, out: &mut Out) {
+    pub(super) fn message(
+        self: &Arc<Self>,
+        mut sender: Sender<'_>,
+        mut stanza: Stanza,
+        out: &mut Out,
+    ) {
         let Kind::Message(kind) = stanza.head.kind else { return };
         let to = match &stanza.head.to {
             Some(to) => to.clone(),
@@ -48,15 +53,15 @@ impl Router {
     }
 
     /// A durable message gets a duty when somebody waits for it or a copy is kept of it.
-    fn duty(&self, sender: &mut Sender, stanza: &Stanza) -> Option<Arc<Duty>> {
+    fn duty(&self, sender: &mut Sender<'_>, stanza: &Stanza) -> Option<Arc<Duty>> {
         let awaited = sender.pending.take();
         let wanted = awaited.is_some() || (self.archive.is_enabled() && is_durable(stanza));
         wanted.then(|| Arc::new(Duty::new(self.clock.stanza_id(), awaited)))
     }
 
     /// Phase `SENT`.
-    fn sent(&self, sender: &Sender, stanza: &mut Stanza, duty: Option<&Arc<Duty>>) {
-        let Some(session) = &sender.session else { return };
+    fn sent(&self, sender: &Sender<'_>, stanza: &mut Stanza, duty: Option<&Arc<Duty>>) {
+        let Some(session) = sender.session else { return };
         let mut passage = phase::Passage {
             host: session.host,
             account: session.account,

@@ -47,8 +47,8 @@ pub struct Router {
 
 /// A stanza's sender, as far as routing cares.
 #[derive(Default)]
-struct Sender {
-    session: Option<Arc<Shared>>,
+struct Sender<'s> {
+    session: Option<&'s Arc<Shared>>,
     /// The sender's acknowledgement that waits for this stanza.
     pending: Option<Pending>,
 }
@@ -67,7 +67,7 @@ impl Router {
         match stanza.head.kind {
             Kind::Presence(_) => self.im.presence_sent(session, stanza, out),
             Kind::Message(_) => {
-                let sender = Sender { session: Some(session.shared.clone()), pending };
+                let sender = Sender { session: Some(&session.shared), pending };
                 self.message(sender, stanza, out);
             }
             Kind::Iq(_) => self.iq(Some(&session.shared), stanza, out),
@@ -149,11 +149,15 @@ impl Router {
             while let Some(stanza) = out.routes.pop_front() {
                 self.route(stanza, out);
             }
-            for (session, envelope) in out.deliveries.drain(..) {
-                if let Err(envelope) = session.mailbox.push(envelope) {
-                    out.returned.push((Some(session), envelope));
-                }
+            let mut deliveries = out.deliveries.drain(..).peekable();
+            while let Some((session, envelope)) = deliveries.next() {
+                let same = |(to, _): &(Arc<Shared>, _)| Arc::ptr_eq(to, &session);
+                let more = std::iter::from_fn(|| Some(deliveries.next_if(same)?.1));
+                let refused = session.mailbox.push_all(std::iter::once(envelope).chain(more));
+                let refused = refused.into_iter().map(|envelope| (Some(session.clone()), envelope));
+                out.returned.extend(refused);
             }
+            drop(deliveries);
             // The session ended between look-up and delivery: as if it had not been found.
             let Some((session, envelope)) = out.returned.pop() else { return !out.work.is_empty() };
             self.undelivered(session.as_deref(), envelope, out);

@@ -30,7 +30,11 @@ impl Entrance<'_> {
     /// Brings it to what the lease says.
     pub async fn follow(&mut self, serving: Serving) -> Result<(), ServerError> {
         match serving {
-            Serving::Serving if self.open.is_none() => self.open(),
+            Serving::Serving if self.open.is_none() => {
+                // What earlier runs were about to deliver is for whoever comes now.
+                self.xmpp.router.im.reclaim().await?;
+                self.open()
+            }
             Serving::Serving => Ok(()),
             Serving::Standby { reason } => {
                 self.close().await;

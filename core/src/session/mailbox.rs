@@ -98,25 +98,34 @@ impl Mailbox {
         Mailbox { inner: Mutex::default(), closed: AtomicBool::new(false), limit }
     }
 
-    /// Queues an envelope and wakes the reader. A closed mailbox gives it back. The one that goes
-    /// over the limit is still taken, and closes the mailbox.
-    pub fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+    /// Queues envelopes under one lock and wakes the reader once. What a closed mailbox does not
+    /// take comes back. The one that goes over the limit is still taken, and closes the mailbox.
+    pub fn push_all(&self, envelopes: impl Iterator<Item = Envelope>) -> Vec<Envelope> {
         let mut inner = self.inner.lock();
-        if self.is_closed() {
-            return Err(envelope);
-        }
-        inner.bytes += envelope.size();
-        inner.queue.push_back(envelope);
-        if inner.bytes > self.limit {
-            self.closed.store(true, Ordering::Release);
-            inner.orders.push(Order::Close(CloseReason::Stalled));
+        let mut refused = Vec::new();
+        for envelope in envelopes {
+            if self.is_closed() {
+                refused.push(envelope);
+                continue;
+            }
+            inner.bytes += envelope.size();
+            inner.queue.push_back(envelope);
+            if inner.bytes > self.limit {
+                self.closed.store(true, Ordering::Release);
+                inner.orders.push(Order::Close(CloseReason::Stalled));
+            }
         }
         let waker = inner.waker.take();
         drop(inner);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        refused
+    }
+
+    /// As [`Mailbox::push_all`], with one envelope.
+    pub fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+        self.push_all(std::iter::once(envelope)).pop().map_or(Ok(()), Err)
     }
 
     /// Gives an order; it is read before any stanza that is queued.
@@ -130,14 +139,15 @@ impl Mailbox {
         }
     }
 
-    /// Moves everything that waits to the end of `into`; pending while there is nothing.
+    /// Moves everything that waits to the end of `into`; pending while there is nothing. In either
+    /// case what comes later wakes the reader.
     pub fn poll(&self, cx: &mut Context<'_>, into: &mut VecDeque<Envelope>) -> Poll<Taken> {
         let mut inner = self.inner.lock();
+        match &mut inner.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            slot => *slot = Some(cx.waker().clone()),
+        }
         if inner.queue.is_empty() && inner.orders.is_empty() {
-            match &mut inner.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                slot => *slot = Some(cx.waker().clone()),
-            }
             return Poll::Pending;
         }
         Poll::Ready(inner.take(into))

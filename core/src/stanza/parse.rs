@@ -1,5 +1,8 @@
 //! From one frame to a stanza, or to an element of negotiation.
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use smallvec::SmallVec;
 
@@ -58,7 +61,7 @@ pub fn parse(
     };
     let (head, mut defect) = head(kind, reader.attributes(), context, memo);
     let mut marks = Marks::NONE;
-    let payload = payload(&mut reader, frame.len(), &mut marks)?;
+    let payload = payload(&mut reader, &mut marks)?;
     reader.finish()?;
     if defect.is_none() {
         defect = iq_defect(&head, &payload);
@@ -148,26 +151,39 @@ fn typed(kind: Kind, name: &str) -> Result<Kind, Defect> {
     })
 }
 
+/// Octets of scratch memory that a worker keeps after a large stanza.
+const KEEP: usize = 64 * 1024;
+
+thread_local! {
+    /// Children are written here first, so that a stanza owns exactly what it needs.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Rewrites the children in canonical form. Text between them means nothing and is left out.
-fn payload(
+fn payload(reader: &mut Reader<'_>, marks: &mut Marks) -> Result<Payload, XmlError> {
+    SCRATCH.with_borrow_mut(|bytes| {
+        bytes.clear();
+        bytes.shrink_to(KEEP);
+        let index = rewrite(reader, bytes, marks)?;
+        Ok(Payload { bytes: Bytes::copy_from_slice(bytes), index })
+    })
+}
+
+fn rewrite(
     reader: &mut Reader<'_>,
-    capacity: usize,
+    bytes: &mut Vec<u8>,
     marks: &mut Marks,
-) -> Result<Payload, XmlError> {
-    let mut bytes = Vec::new();
+) -> Result<SmallVec<[Child; 4]>, XmlError> {
     let mut index = SmallVec::new();
     while reader.depth() > 0 {
         let Token::Start { name, inherits } = reader.next_token()? else { continue };
-        if bytes.capacity() == 0 {
-            bytes.reserve_exact(capacity);
-        }
         let start = bytes.len();
-        canonical::element(reader, &name, inherits, &mut bytes)?;
+        canonical::element(reader, &name, inherits, bytes)?;
         *marks = *marks | Marks::of(name.local, (!inherits).then_some(&*name.ns));
         let ns = (!inherits).then(|| escaped_length(&name, &bytes[start..]));
         index.push(Child::new(start..bytes.len(), name.local.len(), ns)?);
     }
-    Ok(Payload { bytes: bytes.into(), index })
+    Ok(index)
 }
 
 /// Octets of the namespace as it was written.
