@@ -183,7 +183,7 @@ impl StreamState {
             }
             (S::AwaitHeader(state), Input::Header(header)) => state.header(&header, out),
             (S::AwaitRestart(state), Input::Header(header)) => state.header(&header, out),
-            (S::Securing(state), Input::TlsEstablished(facts)) => Ok(state.established(facts)),
+            (S::Securing(state), Input::TlsEstablished(facts)) => Ok(state.established(facts, out)),
             (S::Securing(_), _) => Err(StreamFault::PipelinedStartTls),
             (S::Asking(state), Input::Answer(answer)) => state.answer(answer, out),
             (S::Asking(_), _) => Err(StreamFault::Impatient),

@@ -90,6 +90,11 @@ impl Outputs {
         self.push(Output::StartTls);
     }
 
+    /// The peer takes XML again, and nothing of ours is on the wire yet.
+    pub(super) fn tls_established(&mut self) {
+        self.wire = Wire::Nothing;
+    }
+
     /// Ends the stream in order.
     pub fn close(&mut self) {
         if std::mem::take(&mut self.wire) == Wire::Header {

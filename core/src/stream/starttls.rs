@@ -32,7 +32,8 @@ pub struct Securing {
 
 impl Securing {
     /// RFC 6120 §5.4.3.3: all that was learnt before is forgotten, only the domain stays.
-    pub(super) fn established(self, facts: TlsFacts) -> StreamState {
+    pub(super) fn established(self, facts: TlsFacts, out: &mut Outputs) -> StreamState {
+        out.tls_established();
         let link = Link { tls: Some(facts), lang: None, ..self.link };
         StreamState::AwaitRestart(Box::new(AwaitRestart { link, account: None }))
     }

@@ -132,6 +132,18 @@ fn starttls_leads_to_a_fresh_stream() {
     assert!(features.contains(&"PLAIN".to_owned()) && !features.contains(&"starttls".to_owned()));
 }
 
+#[test]
+fn a_fault_behind_starttls_is_told_on_the_secured_stream() {
+    let mut play = Play::new(profile(StartTls::Required), None);
+    play.send(HEADER).unwrap();
+    play.send(STARTTLS).unwrap();
+    play.step(Input::TlsEstablished(tls())).unwrap();
+    assert_eq!(play.step(Input::Deadline), Err(StreamFault::TimedOut));
+    let text = play.text();
+    assert!(text.starts_with("<?xml version='1.0'?><stream:stream "), "{text}");
+    assert!(text.contains("<connection-timeout "), "{text}");
+}
+
 /// ATTACKS 6: plain text slipped in behind `<starttls/>` must not take effect.
 #[test]
 fn nothing_may_follow_starttls_in_plain_text() {
