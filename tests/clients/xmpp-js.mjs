@@ -42,7 +42,8 @@ xmpp.on("stanza", (stanza) => {
   }
 });
 
-await xmpp.start();
+// It takes an answer that comes before its own write is reported for none, but goes on all the same.
+xmpp.start().catch((error) => tell({ event: "error", text: String(error) }));
 for await (const line of lines) {
   const { send, to, type, body } = JSON.parse(line);
   if (send === "stop") await xmpp.stop();

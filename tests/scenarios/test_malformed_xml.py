@@ -259,7 +259,7 @@ def test_many_connections_that_say_nothing_hurt_nobody(stage):
 @pytest.mark.needs("properties")
 def test_who_does_not_log_in_is_disconnected(private_server):
     """ATTACKS 3 and 4: an absolute deadline, whatever the client sends meanwhile."""
-    stage = Stage(private_server({"limits.auth-timeout": "1s"}))
+    stage = Stage(private_server({"limits.authentication-seconds": "1"}))
     client = stage.connect()
     client.negotiate_tls()
     with pytest.raises(StreamClosed):

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::detached::spool_late;
 use super::inbound::{Event, Inbound};
 use super::scratch::Scratch;
 use crate::net::Io;
@@ -17,7 +18,7 @@ use crate::session::mailbox::Taken;
 use crate::session::{CloseReason, Envelope, Order, Session, ToOverride};
 use crate::stanza::RootNamespace;
 use crate::stanza::Stanza;
-use crate::stream::{StreamFault, sm};
+use crate::stream::StreamFault;
 
 /// Octets that the socket may owe before more is taken from the mailbox.
 const HIGH_WATER: usize = 64 * 1024;
@@ -25,7 +26,7 @@ const HIGH_WATER: usize = 64 * 1024;
 const MAX_OPEN: usize = 1024;
 /// How long a durable message may be unacknowledged before a copy goes to the offline table, so
 /// that its sender need not wait for a slow client.
-const SPOOL_AFTER: Duration = Duration::from_secs(1);
+pub(super) const SPOOL_AFTER: Duration = Duration::from_secs(1);
 /// Reads within one poll; then other connections have their turn.
 const READS: usize = 4;
 /// How long a farewell may take.
@@ -37,8 +38,8 @@ pub(super) enum End {
     Over(Ended, Option<oneshot::Sender<()>>),
     /// The connection is lost: the session may be resumed.
     Lost(Ended),
-    /// The session went to another connection.
-    Surrendered,
+    /// The session went to another connection; what was written before it counted stanzas did not.
+    Surrendered(Vec<Envelope>),
 }
 
 /// What a connection leaves behind.
@@ -65,7 +66,10 @@ impl Bound {
     /// Serves the stream until it ends.
     pub async fn serve(mut self, again: Vec<u8>) -> End {
         // Stanzas that a resumed session owes its client.
-        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &again).is_ready())).await;
+        if !again.is_empty() {
+            poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &again).is_ready())).await;
+            self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
+        }
         drop(again);
         loop {
             match poll_fn(|cx| self.poll(cx)).await {
@@ -80,6 +84,7 @@ impl Bound {
 
     async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
+        let may_return = matches!(event, Event::Close(CloseReason::Idle));
         let fault = match event {
             Event::Lost | Event::Close(CloseReason::Stalled) => return End::Lost(self.ended()),
             Event::Surrender(to) => return self.surrender(to).await,
@@ -91,11 +96,15 @@ impl Bound {
             Event::Fault(fault) => Some(fault),
             Event::Close(CloseReason::Kicked) => Some(StreamFault::ClosedByAdministrator),
             Event::Close(CloseReason::Shutdown) => Some(StreamFault::SystemShutdown),
+            Event::Close(CloseReason::Idle) => Some(StreamFault::IdleTimeout),
         };
         if let Some(fault) = &fault {
             tracing::debug!(jid = %self.inbound.session.jid(), %fault, "stream ended");
         }
         self.farewell(fault.as_ref()).await;
+        if may_return {
+            return End::Lost(self.ended());
+        }
         End::Over(self.ended(), replaced_by)
     }
 
@@ -107,7 +116,7 @@ impl Bound {
         self.farewell(Some(&StreamFault::Conflict)).await;
         let Ended { session, unflushed } = self.ended();
         match to.send(session) {
-            Ok(()) => End::Surrendered,
+            Ok(()) => End::Surrendered(unflushed),
             // The claimant is gone: the session waits for the next one.
             Err(session) => End::Lost(Ended { session, unflushed }),
         }
@@ -174,20 +183,20 @@ impl Bound {
     }
 
     fn poll_mailbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
-        // A client that reads slowly keeps what is for it in the mailbox, where it is bounded.
-        if self.io.pending() + scratch.write.len() >= HIGH_WATER {
-            return Poll::Pending;
-        }
-        let shared = &self.inbound.session.shared;
-        let Taken { envelopes, orders } = ready!(shared.mailbox.poll(cx, &mut scratch.inbox));
-        shared.sent.fetch_add(envelopes as u64, Relaxed);
+        let mailbox = &self.inbound.session.shared.mailbox;
+        let taken = match self.has_room(scratch) {
+            true => mailbox.poll(cx, &mut scratch.inbox),
+            false => mailbox.poll_orders(cx),
+        };
+        let Taken { envelopes, orders } = ready!(taken);
+        self.inbound.session.shared.sent.fetch_add(envelopes as u64, Relaxed);
         let mut event = None;
         while let Some(envelope) = scratch.inbox.pop_front() {
-            if !self.write(envelope, scratch) {
-                event = Some(Event::Close(CloseReason::Stalled));
-            }
+            self.write(envelope, scratch);
         }
-        self.ask(&mut scratch.write);
+        if let Some(resumable) = &mut self.inbound.session.resumable {
+            resumable.ask(&mut scratch.write);
+        }
         for order in orders {
             match order {
                 Order::Acknowledge => self.inbound.acknowledge(&mut scratch.write),
@@ -199,34 +208,24 @@ impl Bound {
         event.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Renders one stanza, and keeps it as long as it may have to be given to somebody else. False
-    /// when the client leaves more unacknowledged than is kept for it.
-    fn write(&mut self, envelope: Envelope, scratch: &mut Scratch) -> bool {
-        render(&envelope, self.inbound.session.jid(), &mut scratch.write);
-        let Some(resumable) = &mut self.inbound.session.resumable else {
-            scratch.written.push(envelope);
-            return true;
-        };
-        if envelope.duty.as_ref().is_some_and(|duty| duty.is_awaited()) && self.spool.is_none() {
-            self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
-        }
-        let size = envelope.size() as u32;
-        match resumable.unacknowledged.push(envelope, size) {
-            Ok(()) => true,
-            Err((_, envelope)) => {
-                scratch.written.push(envelope);
-                false
-            }
-        }
+    /// A client that reads or acknowledges slowly keeps what is for it in the mailbox, where it is
+    /// bounded.
+    fn has_room(&self, scratch: &Scratch) -> bool {
+        let resumable = self.inbound.session.resumable.as_ref();
+        self.io.pending() + scratch.write.len() < HIGH_WATER
+            && resumable.is_none_or(|resumable| !resumable.unacknowledged.is_full())
     }
 
-    /// Asks the client for an acknowledgement, once per batch and never twice at a time.
-    fn ask(&mut self, write: &mut Vec<u8>) {
-        if let Some(resumable) = &mut self.inbound.session.resumable
-            && !resumable.unacknowledged.is_empty()
-            && !std::mem::replace(&mut resumable.asked, true)
-        {
-            write.extend_from_slice(sm::REQUEST.as_bytes());
+    /// Renders one stanza, and keeps it as long as it may have to be given to somebody else.
+    fn write(&mut self, envelope: Envelope, scratch: &mut Scratch) {
+        render(&envelope, self.inbound.session.jid(), &mut scratch.write);
+        match &mut self.inbound.session.resumable {
+            None => scratch.written.push(envelope),
+            Some(resumable) => {
+                if resumable.keep(envelope) && self.spool.is_none() {
+                    self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
+                }
+            }
         }
     }
 
@@ -270,15 +269,7 @@ impl Bound {
             return;
         }
         self.spool = None;
-        let Some(resumable) = &self.inbound.session.resumable else { return };
-        let late = resumable.unacknowledged.unacked().filter_map(|envelope| {
-            let duty = envelope.duty.as_ref()?;
-            duty.start_spool().then(|| (envelope.stanza.clone(), duty.clone()))
-        });
-        let late: Vec<_> = late.collect();
-        if !late.is_empty() {
-            self.inbound.c2s.router.im.spool(&self.inbound.session.shared, late);
-        }
+        spool_late(&self.inbound.c2s.router.im, &self.inbound.session);
     }
 
     /// Ends the stream properly, with an error if there is one.

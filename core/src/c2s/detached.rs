@@ -3,39 +3,62 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::bound::SPOOL_AFTER;
+use crate::im::Im;
+use crate::session::mailbox::Taken;
 use crate::session::{CloseReason, Envelope, Order, Session};
 
 /// What became of a detached session.
 pub(super) enum Outcome {
     /// Another connection has it.
     Claimed,
-    /// Its time is over, or somebody ended it. What did not fit its queue is beside it.
-    Over(Box<Session>, Vec<Envelope>, Option<oneshot::Sender<()>>),
+    /// Its time is over, or somebody ended it and may be waiting for that.
+    Over(Box<Session>, Option<oneshot::Sender<()>>),
 }
 
 /// Waits for as long as the session may be resumed.
-pub(super) async fn detached(mut session: Box<Session>) -> Outcome {
-    let Some(resumable) = &mut session.resumable else {
-        return Outcome::Over(session, Vec::new(), None);
-    };
+pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome {
+    let Some(resumable) = &mut session.resumable else { return Outcome::Over(session, None) };
     resumable.asked = false;
+    session.shared.leave();
     let deadline = Instant::now() + resumable.window;
+    // What waits for a client that is away has waited long enough for an acknowledgement.
+    let mut spool = Some(Instant::now());
     let mut inbox = VecDeque::new();
     loop {
-        let mailbox = &session.shared.mailbox;
-        let taken = timeout_at(deadline, poll_fn(|cx| mailbox.poll(cx, &mut inbox))).await;
-        let Ok(taken) = taken else { return Outcome::Over(session, inbox.into(), None) };
-        keep(&mut session, &mut inbox);
+        let until = spool.map_or(deadline, |at| at.min(deadline));
+        let taken = timeout_at(until, poll_fn(|cx| poll(&session, cx, &mut inbox))).await;
+        let Ok(taken) = taken else {
+            if until == deadline {
+                return Outcome::Over(session, None);
+            }
+            spool = None;
+            spool_late(im, &session);
+            continue;
+        };
+        if keep(&mut session, &mut inbox) && spool.is_none() {
+            spool = Some(Instant::now() + SPOOL_AFTER);
+        }
         session = match obey(session, taken.orders) {
-            Obeyed::Stays(session) if inbox.is_empty() => session,
-            Obeyed::Stays(session) => return Outcome::Over(session, inbox.into(), None),
-            Obeyed::Leaves(session, by) => return Outcome::Over(session, inbox.into(), by),
+            Obeyed::Stays(session) => session,
+            Obeyed::Leaves(session, by) => return Outcome::Over(session, by),
             Obeyed::Claimed => return Outcome::Claimed,
         };
+    }
+}
+
+/// Takes from the mailbox while there is room; then it fills, and what is durable goes elsewhere.
+fn poll(session: &Session, cx: &mut Context<'_>, inbox: &mut VecDeque<Envelope>) -> Poll<Taken> {
+    let mailbox = &session.shared.mailbox;
+    match &session.resumable {
+        Some(resumable) if resumable.unacknowledged.is_full() => mailbox.poll_orders(cx),
+        _ => mailbox.poll(cx, inbox),
     }
 }
 
@@ -55,22 +78,29 @@ fn obey(mut session: Box<Session>, orders: impl IntoIterator<Item = Order>) -> O
                 Err(back) => session = back,
             },
             Order::Replace(by) => return Obeyed::Leaves(session, Some(by)),
-            // Nobody is there to be told, and a full queue is kept as it is.
-            Order::Acknowledge | Order::Close(CloseReason::Stalled) => {}
+            // Nobody is there to be told, and a full mailbox is kept as it is.
+            Order::Acknowledge | Order::Close(CloseReason::Stalled | CloseReason::Idle) => {}
             Order::Close(_) => return Obeyed::Leaves(session, None),
         }
     }
     Obeyed::Stays(session)
 }
 
-/// Puts what came into the queue of what the client has not acknowledged.
-fn keep(session: &mut Session, inbox: &mut VecDeque<Envelope>) {
-    let Some(resumable) = &mut session.resumable else { return };
-    while let Some(envelope) = inbox.pop_front() {
-        let size = envelope.size() as u32;
-        if let Err((_, envelope)) = resumable.unacknowledged.push(envelope, size) {
-            inbox.push_front(envelope);
-            return;
-        }
+/// Puts what came into the queue of what the client has not acknowledged. True when senders wait
+/// for that.
+fn keep(session: &mut Session, inbox: &mut VecDeque<Envelope>) -> bool {
+    let Some(resumable) = &mut session.resumable else { return false };
+    let mut awaited = false;
+    for envelope in inbox.drain(..) {
+        awaited |= resumable.keep(envelope);
+    }
+    awaited
+}
+
+/// Puts what senders wait for into the offline table.
+pub(super) fn spool_late(im: &Arc<Im>, session: &Session) {
+    let late = session.resumable.as_ref().map(|resumable| resumable.start_spool());
+    if let Some(late) = late.filter(|late| !late.is_empty()) {
+        im.spool(&session.shared, late);
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct Inbound {
 impl Inbound {
     /// Handles the frames in `octets`; when it must stop, the rest is kept for later.
     pub fn read(&mut self, octets: &[u8], scratch: &mut Scratch) -> Option<Event> {
+        if !octets.is_empty() {
+            self.session.shared.heard();
+        }
         let mut rest = octets;
         let event = loop {
             match self.next(&mut rest) {
@@ -114,7 +117,7 @@ impl Inbound {
         };
         match request {
             Request::Ack => self.acknowledge(&mut scratch.write),
-            Request::Answer { h } => self.acknowledged(h)?,
+            Request::Answer { h } => self.acknowledged(h, &mut scratch.write)?,
             Request::Enable { resume, max } => self.enable(resume, max, &mut scratch.write),
             // XEP-0198 §5: only before a resource is bound.
             Request::Resume { .. } => {
@@ -131,13 +134,15 @@ impl Inbound {
         }
     }
 
-    fn acknowledged(&mut self, h: Counter) -> Result<(), Event> {
+    fn acknowledged(&mut self, h: Counter, write: &mut Vec<u8>) -> Result<(), Event> {
         let Some(resumable) = &mut self.session.resumable else { return Ok(()) };
         resumable.asked = false;
         let fault = |error: sm::TooHigh| Event::Fault(error.into());
         for envelope in resumable.unacknowledged.acknowledge(h).map_err(fault)? {
             self.c2s.delivered(&self.session.shared, &envelope);
         }
+        // What was sent after the question was not asked for yet.
+        resumable.ask(write);
         Ok(())
     }
 

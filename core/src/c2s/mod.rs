@@ -1,5 +1,6 @@
 //! Clients: one task per connection, from accept to the end of its session.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::stream::{Answer, BindRefusal, Profiles};
 
 mod bound;
 mod detached;
+mod idle;
 mod inbound;
 mod negotiate;
 mod oracle;
@@ -31,13 +33,23 @@ pub mod settings;
 use bound::{Bound, End, Ended};
 use detached::{Outcome, detached};
 use inbound::Inbound;
+use negotiate::Negotiated;
 pub use oracle::Oracle;
 pub use settings::Settings;
 
 /// How long a session that is replaced or claimed may take to let go.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a resumption waits until what the client sent before is safe.
+const SETTLING: Duration = Duration::from_secs(3);
 /// Time for a direct TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A session that a new connection has claimed.
+struct Resumed {
+    session: Box<Session>,
+    /// How far the client's stanzas are safe: it sends the rest again.
+    h: Counter,
+}
 
 /// Everything that a client's connection needs.
 pub struct C2s {
@@ -62,8 +74,14 @@ impl C2s {
         }
         let negotiation = Box::pin(negotiate::negotiate(self.clone(), io)).await;
         drop(counted);
-        let Some(ready) = negotiation else { return };
-        let again = negotiate::unacknowledged(&ready.session);
+        let mut ready = match negotiation {
+            Negotiated::Ready(ready) => *ready,
+            Negotiated::Ended => return,
+            Negotiated::Cut(session) => {
+                return Box::pin(self.lost(Ended { session, unflushed: Vec::new() })).await;
+            }
+        };
+        let again = negotiate::unacknowledged(&mut ready.session);
         let inbound = Inbound {
             c2s: self.clone(),
             framer: ready.framer,
@@ -72,7 +90,7 @@ impl C2s {
             session: ready.session,
         };
         match Bound::new(ready.io, inbound).serve(again).await {
-            End::Surrendered => {}
+            End::Surrendered(unflushed) => self.reroute(unflushed).await,
             End::Over(Ended { session, unflushed }, replaced_by) => {
                 Box::pin(self.end(session, unflushed)).await;
                 drop(replaced_by);
@@ -87,13 +105,23 @@ impl C2s {
         if !may_resume {
             return self.end(session, unflushed).await;
         }
-        match detached(session).await {
+        self.reroute(unflushed).await;
+        match detached(&self.router.im, session).await {
             Outcome::Claimed => {}
-            Outcome::Over(session, rest, replaced_by) => {
-                self.end(session, rest).await;
+            Outcome::Over(session, replaced_by) => {
+                self.end(session, Vec::new()).await;
                 drop(replaced_by);
             }
         }
+    }
+
+    /// Finds another home for stanzas that were lost with a connection whose session goes on.
+    async fn reroute(&self, lost: Vec<Envelope>) {
+        let mut out = Out::default();
+        for envelope in lost {
+            self.router.undelivered(None, envelope, &mut out);
+        }
+        self.router.perform(&mut out).await;
     }
 
     /// Ends a session for good: nobody finds it any more, its contacts learn of it, and what its
@@ -104,14 +132,17 @@ impl C2s {
         let mut out = Out::default();
         self.router.im.session_ended(&mut session, &mut out);
         let resumable = session.resumable.take();
-        if let Some(token) = resumable.as_ref().and_then(|r| r.token.as_deref()) {
-            self.router.registry.forget_resume(token);
-        }
+        let token = resumable.as_ref().and_then(|r| r.token.clone());
         let queued = resumable.into_iter().flat_map(|r| r.unacknowledged.into_unacked());
-        for envelope in queued.chain(written).chain(shared.mailbox.close()) {
+        for envelope in written.into_iter().chain(queued).chain(shared.mailbox.close()) {
             self.router.undelivered(Some(&shared), envelope, &mut out);
         }
         self.router.perform(&mut out).await;
+        // Who claims the session until now waits, so that what he binds instead finds everything.
+        if let Some(token) = token {
+            self.router.registry.forget_resume(&token);
+        }
+        shared.mailbox.end();
     }
 
     /// A client has the stanza.
@@ -135,7 +166,9 @@ impl C2s {
         let host = self.router.hosts.find(jid.domain()).unwrap_or(HostId::FIRST);
         let local = jid.local().unwrap_or_default();
         let most = self.settings.sessions.get();
-        if most > 0 && registry.count(host, local) >= most {
+        let resource = jid.resource().unwrap_or_default();
+        let is_new = || registry.resource(host, local, resource).is_none();
+        if most > 0 && registry.count(host, local) >= most && is_new() {
             return Err(BindRefusal::ResourceConstraint);
         }
         let id = registry.next_id();
@@ -156,7 +189,7 @@ impl C2s {
         account: AccountId,
         previd: &str,
         h: Counter,
-    ) -> Result<Box<Session>, Answer> {
+    ) -> Result<Resumed, Answer> {
         let refused = |refusal| Answer::ResumeRefused { refusal, h: None };
         let shared = self.router.registry.resumable(previd);
         // Somebody else's session is as unknown as one that never was.
@@ -181,18 +214,34 @@ impl C2s {
                 return Err(refused(Refusal::ItemNotFound));
             }
         }
-        shared.mailbox.reopen();
-        Ok(session)
+        let h = settled(&shared).await;
+        self.wake(&mut session);
+        Ok(Resumed { session, h })
+    }
+
+    /// Makes a session ready for its new connection.
+    fn wake(&self, session: &mut Session) {
+        let Session { shared, resumable: Some(resumable), .. } = session else { return };
+        shared.heard();
+        resumable.asked = false;
+        let mut waiting = VecDeque::new();
+        let refused = shared.mailbox.reopen(&mut waiting);
+        for envelope in waiting {
+            resumable.keep(envelope);
+        }
+        if refused && shared.takes_messages() {
+            self.router.im.flush_stored(shared);
+        }
     }
 
     /// The XEP-0198 part of a session that enables it.
     fn resumable(&self, session: &Arc<Shared>, resume: bool, max: Option<u32>) -> Resumable {
         let registry = &self.router.registry;
-        let token = resume.then(|| self.router.clock.random().token().into());
+        let most = self.settings.resume_seconds.get();
+        let token = (resume && most > 0).then(|| self.router.clock.random().token().into());
         if let Some(token) = &token {
             registry.allow_resume(CompactString::clone(token), session.clone());
         }
-        let most = self.settings.resume_seconds.get();
         let window = Duration::from_secs(max.map_or(most, |max| most.min(max.into())));
         let unacknowledged = AckQueue::new(self.settings.queue());
         Resumable { token, window, unacknowledged, asked: false }
@@ -210,4 +259,15 @@ impl C2s {
     fn profiles(&self) -> Profiles {
         (self.profiles)()
     }
+}
+
+/// The count for `<resumed/>`. What is not safe yet will come again: so it waits a moment for that,
+/// and forgets what it must not count twice.
+async fn settled(shared: &Shared) -> Counter {
+    let Some(watermark) = shared.watermark() else { return Counter(0) };
+    let deadline = Instant::now() + SETTLING;
+    while watermark.open() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Counter(watermark.restart())
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::C2s;
-use super::bound::{Ended, render};
+use super::bound::render;
+use super::{C2s, Resumed, Settings};
 use crate::host::HostId;
 use crate::net::Io;
 use crate::net::tls::TlsInfo;
@@ -17,10 +17,6 @@ use crate::stanza::{AddressMemo, Parsed, parse};
 use crate::stream::{Answer, Input, Output, Outputs, Question, StreamFault, StreamState, TlsFacts};
 use crate::xml::{ContentNamespace, Frame, FrameLimits, Framer, StreamContext, StreamHeader};
 
-/// Time to authenticate and bind, whatever the client sends meanwhile.
-const DEADLINE: Duration = Duration::from_secs(30);
-/// Time for the TLS handshake and the first header.
-const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -81,9 +77,18 @@ struct Negotiation {
     begun: Instant,
 }
 
-/// Negotiates until a resource is bound or an older session is resumed; `None` when the
-/// connection ended before.
-pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Option<Ready> {
+/// What negotiation comes to.
+pub(super) enum Negotiated {
+    /// A resource is bound or an older session is resumed.
+    Ready(Box<Ready>),
+    /// The connection ended before.
+    Ended,
+    /// The connection ended when it had a session already.
+    Cut(Box<Session>),
+}
+
+/// Negotiates until there is a session or the connection ends.
+pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Negotiated {
     let facts = io.tls().map(facts);
     let mut negotiation = Negotiation {
         state: StreamState::new(c2s.profiles(), facts),
@@ -102,7 +107,7 @@ pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Option<Ready> {
         Ok(()) => negotiation.ready(),
         Err(failure) => {
             negotiation.fail(failure).await;
-            None
+            negotiation.session.map_or(Negotiated::Ended, Negotiated::Cut)
         }
     }
 }
@@ -110,8 +115,7 @@ pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Option<Ready> {
 impl Negotiation {
     async fn run(&mut self) -> Result<(), Failure> {
         while !matches!(self.state, StreamState::Bound(_)) {
-            let deadline = self.begun + if self.opened { DEADLINE } else { HEADER_DEADLINE };
-            let frame = match timeout_at(deadline, self.frame()).await {
+            let frame = match timeout_at(self.deadline(), self.frame()).await {
                 Ok(frame) => frame?,
                 Err(_) => {
                     self.step(Input::Deadline)?;
@@ -130,9 +134,19 @@ impl Negotiation {
                 }
                 Owned::End => self.step(Input::End)?,
             }
-            timeout_at(deadline, self.perform()).await.map_err(|_| StreamFault::TimedOut)??;
+            // Not under the deadline as a whole: a session that is being bound or claimed must not
+            // be dropped half-way. Each part that waits for the peer has the deadline of its own.
+            self.perform().await?;
         }
         Ok(())
+    }
+
+    /// By when the first header, and then everything, must have happened.
+    fn deadline(&self) -> Instant {
+        let Settings { header_seconds, authentication_seconds, .. } = &self.c2s.settings;
+        let all = authentication_seconds.get();
+        let seconds = if self.opened { all } else { all.min(header_seconds.get()) };
+        self.begun + Duration::from_secs(seconds)
     }
 
     /// The next frame, from what is there or from the socket.
@@ -181,7 +195,7 @@ impl Negotiation {
             // What came early is read next.
             Output::Restart => drop(self.framer.restart()),
             Output::Ask(question) => {
-                let answer = self.answer(question).await;
+                let answer = self.answer(question).await?;
                 self.step(Input::Answer(answer))?;
             }
             Output::Authenticated(account) => {
@@ -204,36 +218,40 @@ impl Negotiation {
         Ok(())
     }
 
-    async fn answer(&mut self, question: Question) -> Answer {
-        match question {
+    async fn answer(&mut self, question: Question) -> Result<Answer, Failure> {
+        let (session, answer) = match question {
             Question::Bind { account, jid, .. } => {
                 let origin = self.c2s.origin(&self.io, self.mechanism);
                 match self.c2s.bind(account, jid, origin).await {
                     Ok(session) => {
                         let jid = session.jid().clone();
-                        self.session = Some(session);
-                        Answer::Bound(jid)
+                        (session, Answer::Bound(jid))
                     }
-                    Err(refusal) => Answer::BindRefused(refusal),
+                    Err(refusal) => return Ok(Answer::BindRefused(refusal)),
                 }
             }
             Question::Resume { account, previd, h, .. } => {
                 match self.c2s.resume(account, &previd, h).await {
-                    Ok(session) => {
-                        let handled = session.shared.watermark().map_or(0, |w| w.report());
+                    Ok(Resumed { session, h }) => {
                         let jid = session.jid().clone();
-                        self.session = Some(session);
-                        Answer::Resumed { jid, h: crate::stream::sm::Counter(handled) }
+                        (session, Answer::Resumed { jid, h })
                     }
-                    Err(refused) => refused,
+                    Err(refused) => return Ok(refused),
                 }
             }
-            question => self.c2s.oracle.answer(self.peer(), question).await,
-        }
+            question => {
+                let answer = self.c2s.oracle.answer(self.peer(), question);
+                let answer = timeout_at(self.deadline(), answer).await;
+                return answer.map_err(|_| StreamFault::TimedOut.into());
+            }
+        };
+        self.session = Some(session);
+        Ok(answer)
     }
 
     fn peer(&self) -> std::net::IpAddr {
-        self.io.peer_addr().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip())
+        let peer = self.io.peer_addr();
+        peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical())
     }
 
     async fn start_tls(&mut self) -> Result<(), Failure> {
@@ -241,7 +259,7 @@ impl Negotiation {
         if !self.framer.is_idle() {
             return Err(StreamFault::PipelinedStartTls.into());
         }
-        let deadline = self.begun + DEADLINE;
+        let deadline = self.deadline();
         if let Err(error) = self.io.accept_tls(&self.c2s.tls, 0, deadline).await {
             tracing::debug!(%error, "STARTTLS failed");
             return Err(Failure::Over);
@@ -256,11 +274,15 @@ impl Negotiation {
             return Ok(());
         }
         let text = std::mem::take(&mut self.out.text);
+        let deadline = self.deadline();
         let io = &mut self.io;
         // The first call takes all of it; what the kernel refuses is flushed.
         let at_once = poll_fn(|cx| std::task::Poll::Ready(io.poll_write(cx, &text))).await;
         if at_once.is_pending() {
-            poll_fn(|cx| io.poll_flush(cx)).await?;
+            // Who does not read is not told that his time is over.
+            timeout_at(deadline, poll_fn(|cx| io.poll_flush(cx)))
+                .await
+                .map_err(|_| Failure::Over)??;
         }
         Ok(())
     }
@@ -269,33 +291,35 @@ impl Negotiation {
         if let Failure::Fault(fault) = failure {
             tracing::debug!(peer = %self.peer(), %fault, "negotiation failed");
             self.out.fail(&fault, &self.c2s.profiles());
-            let _ = timeout_at(Instant::now() + FAREWELL, self.write()).await;
+            // What the kernel does not take at once is sent by the shutdown.
+            let (io, text) = (&mut self.io, std::mem::take(&mut self.out.text));
+            poll_fn(|cx| std::task::Poll::Ready(io.poll_write(cx, &text).is_ready())).await;
             self.io.shutdown(Instant::now() + FAREWELL).await;
-        }
-        // The client went away between the question and its answer.
-        if let Some(session) = self.session.take() {
-            self.c2s.clone().lost(Ended { session, unflushed: Vec::new() }).await;
         }
     }
 
-    /// Hands over to the bound stream, after sending again what a resumed session owes.
-    fn ready(self) -> Option<Ready> {
-        let session = self.session?;
-        Some(Ready {
+    /// Hands over to the bound stream.
+    fn ready(self) -> Negotiated {
+        let Some(session) = self.session else { return Negotiated::Ended };
+        Negotiated::Ready(Box::new(Ready {
             io: self.io,
             framer: self.framer,
             context: self.context,
             memo: self.memo,
             session,
-        })
+        }))
     }
 }
 
-/// XEP-0198 §5: what the client has not acknowledged, in order.
-pub(super) fn unacknowledged(session: &Session) -> Vec<u8> {
+/// XEP-0198 §5: what the client of a resumed session has not acknowledged, in order, and the
+/// question whether it has it now.
+pub(super) fn unacknowledged(session: &mut Session) -> Vec<u8> {
     let mut octets = Vec::new();
     for envelope in session.resumable.iter().flat_map(|r| r.unacknowledged.unacked()) {
         render(envelope, session.jid(), &mut octets);
+    }
+    if let Some(resumable) = &mut session.resumable {
+        resumable.ask(&mut octets);
     }
     octets
 }

@@ -37,10 +37,38 @@ pub static UNAUTHENTICATED: Property<u32> = Property::new(
     || 200,
     "Connections from one address that have not signed in yet; 0 for any number.",
 );
+pub static HEADER_SECONDS: Property<u64> = Property::new(
+    "limits.header-seconds",
+    || 10,
+    "How long a connection may take to open its stream, in seconds.",
+)
+.within("1 to 300", |seconds| (1..=300).contains(seconds));
+pub static AUTHENTICATION_SECONDS: Property<u64> = Property::new(
+    "limits.authentication-seconds",
+    || 30,
+    "How long a connection may take to sign in, whatever it sends meanwhile, in seconds.",
+)
+.within("1 to 300", |seconds| (1..=300).contains(seconds));
+pub static IDLE_SECONDS: Property<u32> = Property::new(
+    "c2s.idle-seconds",
+    || 360,
+    "Silence after which a client counts as gone, in seconds; half-way it is asked (XEP-0199). \
+     0 for never.",
+)
+.within("0, or 2 to 86400", |seconds| *seconds == 0 || (2..=86_400).contains(seconds));
 
 /// The properties of this module.
-pub static PROPERTIES: [&dyn Declared; 6] =
-    [&RESUME_SECONDS, &QUEUE_STANZAS, &QUEUE_KB, &MAILBOX_KB, &SESSIONS, &UNAUTHENTICATED];
+pub static PROPERTIES: [&dyn Declared; 9] = [
+    &RESUME_SECONDS,
+    &QUEUE_STANZAS,
+    &QUEUE_KB,
+    &MAILBOX_KB,
+    &SESSIONS,
+    &UNAUTHENTICATED,
+    &HEADER_SECONDS,
+    &AUTHENTICATION_SECONDS,
+    &IDLE_SECONDS,
+];
 
 /// The current values.
 #[derive(Clone, Debug)]
@@ -51,6 +79,9 @@ pub struct Settings {
     pub mailbox_kb: Live<usize>,
     pub sessions: Live<usize>,
     pub unauthenticated: Live<u32>,
+    pub header_seconds: Live<u64>,
+    pub authentication_seconds: Live<u64>,
+    pub idle_seconds: Live<u32>,
 }
 
 impl Settings {
@@ -62,6 +93,9 @@ impl Settings {
             mailbox_kb: properties.live(&MAILBOX_KB),
             sessions: properties.live(&SESSIONS),
             unauthenticated: properties.live(&UNAUTHENTICATED),
+            header_seconds: properties.live(&HEADER_SECONDS),
+            authentication_seconds: properties.live(&AUTHENTICATION_SECONDS),
+            idle_seconds: properties.live(&IDLE_SECONDS),
         }
     }
 

@@ -115,6 +115,7 @@ impl Xmpp {
             settings: c2s::Settings::of(properties),
             router: router.clone(),
         });
+        tracker.spawn("idle clients", c2s.clone().watch_idle(tracker.soft().clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         Xmpp { router, removal, c2s, pending: Arc::default(), slots }
     }
@@ -180,15 +181,11 @@ fn profiles(
     services: Arc<Services>,
 ) -> Box<dyn Fn() -> Profiles + Send + Sync> {
     let starttls = foundation.properties.live(&stream::STARTTLS);
+    let idle = foundation.properties.live(&c2s::settings::IDLE_SECONDS);
     let random = foundation.clock.random().clone();
     let tokens: stream::Tokens = Arc::new(move || random.token());
     let verification = services.disco.verification.clone();
     let standing: Vec<Arc<dyn StreamFeature>> = vec![
-        Arc::new(Limits {
-            before_authentication: FrameLimits::UNAUTHENTICATED.octets,
-            afterwards: FrameLimits::AUTHENTICATED.octets,
-            idle_seconds: 0,
-        }),
         Arc::new(features::STREAM_MANAGEMENT),
         Arc::new(features::ROSTER_VERSIONING),
         Arc::new(features::PRE_APPROVAL),
@@ -199,6 +196,11 @@ fn profiles(
     ];
     Box::new(move || {
         let mut features = standing.clone();
+        features.push(Arc::new(Limits {
+            before_authentication: FrameLimits::UNAUTHENTICATED.octets,
+            afterwards: FrameLimits::AUTHENTICATED.octets,
+            idle_seconds: idle.get(),
+        }));
         let registration = services.registration.is_open();
         if registration {
             features.push(Arc::new(features::REGISTER));

@@ -53,6 +53,8 @@ pub enum CloseReason {
     Shutdown,
     /// The recipient does not read: its mailbox is full.
     Stalled,
+    /// Nothing comes from the client, not even the answer to a ping.
+    Idle,
 }
 
 /// What a session is told beside stanzas. The set is closed: nobody runs code inside a session.
@@ -81,6 +83,8 @@ struct Inner {
     bytes: usize,
     waker: Option<Waker>,
     orders: SmallVec<[Order; 1]>,
+    /// The session is over: nobody will read an order any more.
+    ended: bool,
 }
 
 /// One session's inbox.
@@ -128,9 +132,13 @@ impl Mailbox {
         self.push_all(std::iter::once(envelope)).pop().map_or(Ok(()), Err)
     }
 
-    /// Gives an order; it is read before any stanza that is queued.
+    /// Gives an order; it is read before any stanza that is queued. It is dropped when the session
+    /// is over.
     pub fn order(&self, order: Order) {
         let mut inner = self.inner.lock();
+        if inner.ended {
+            return;
+        }
         inner.orders.push(order);
         let waker = inner.waker.take();
         drop(inner);
@@ -153,6 +161,19 @@ impl Mailbox {
         Poll::Ready(inner.take(into))
     }
 
+    /// The orders alone, for a reader that has no room for stanzas; pending while there is none.
+    pub fn poll_orders(&self, cx: &mut Context<'_>) -> Poll<Taken> {
+        let mut inner = self.inner.lock();
+        match &mut inner.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            slot => *slot = Some(cx.waker().clone()),
+        }
+        if inner.orders.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Taken { envelopes: 0, orders: std::mem::take(&mut inner.orders) })
+    }
+
     /// What waits now, without waiting for more.
     pub fn take(&self, into: &mut VecDeque<Envelope>) -> Taken {
         self.inner.lock().take(into)
@@ -166,10 +187,21 @@ impl Mailbox {
         std::mem::take(&mut inner.queue)
     }
 
-    /// Accepts again: the client of a stalled session came back.
-    pub fn reopen(&self) {
-        let _inner = self.inner.lock();
-        self.closed.store(false, Ordering::Release);
+    /// The session is over: orders that wait are dropped, and so is every later one.
+    pub fn end(&self) {
+        let mut inner = self.inner.lock();
+        inner.ended = true;
+        inner.orders = SmallVec::new();
+    }
+
+    /// The client of a stalled session came back: accepts again, and moves what waits to the end of
+    /// `into`. True when something may have been refused meanwhile.
+    pub fn reopen(&self, into: &mut VecDeque<Envelope>) -> bool {
+        let mut inner = self.inner.lock();
+        inner.orders.retain(|order| !matches!(order, Order::Close(CloseReason::Stalled)));
+        into.append(&mut inner.queue);
+        inner.bytes = 0;
+        self.closed.swap(false, Ordering::AcqRel)
     }
 
     /// Refuses what is pushed: the session ended, or its client does not read.

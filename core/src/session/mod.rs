@@ -3,7 +3,7 @@
 //! resumed by another connection.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -55,7 +55,13 @@ pub struct Shared {
     watermark: OnceLock<Box<Watermark>>,
     pub received: AtomicU64,
     pub sent: AtomicU64,
+    /// Seconds in which nothing came from the client, as far as they were counted; [`AWAY`] without
+    /// a connection.
+    silence: AtomicU32,
 }
+
+/// A session that waits for its client to come back.
+const AWAY: u32 = u32::MAX;
 
 impl Shared {
     pub fn new(
@@ -79,7 +85,29 @@ impl Shared {
             watermark: OnceLock::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            silence: AtomicU32::new(0),
         }
+    }
+
+    /// Something came from the client, or it is back.
+    pub fn heard(&self) {
+        // Mostly it is 0: then the cache line stays shared.
+        if self.silence.load(Ordering::Relaxed) != 0 {
+            self.silence.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The connection is gone: its silence means nothing.
+    pub fn leave(&self) {
+        self.silence.store(AWAY, Ordering::Relaxed);
+    }
+
+    /// Counts `seconds` more of silence and returns all of it; `None` without a connection.
+    pub fn lengthen_silence(&self, seconds: u32) -> Option<u32> {
+        let longer =
+            |silence: u32| (silence != AWAY).then(|| silence.saturating_add(seconds).min(AWAY - 1));
+        let before = self.silence.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+        before.ok().and_then(longer)
     }
 
     pub fn resource(&self) -> &str {

@@ -1,12 +1,14 @@
 //! What makes a session resumable (XEP-0198 §5): the stanzas that its client has not acknowledged,
 //! and the id by which another connection claims it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::Envelope;
-use crate::stream::sm::AckQueue;
+use super::{Duty, Envelope};
+use crate::stanza::Stanza;
+use crate::stream::sm::{self, AckQueue};
 
 /// The XEP-0198 part of a session.
 #[derive(Debug)]
@@ -19,4 +21,31 @@ pub struct Resumable {
     pub unacknowledged: AckQueue<Envelope>,
     /// An `<r/>` is on its way.
     pub asked: bool,
+}
+
+impl Resumable {
+    /// Keeps what is sent, or what waits for the client to come back. True when the sender of a
+    /// durable message waits for its acknowledgement.
+    pub fn keep(&mut self, envelope: Envelope) -> bool {
+        let size = envelope.size() as u32;
+        let awaited = envelope.duty.as_ref().is_some_and(|duty| duty.is_awaited());
+        self.unacknowledged.push(envelope, size);
+        awaited
+    }
+
+    /// Asks for an acknowledgement, if there is anything to acknowledge, and never twice at a time.
+    pub fn ask(&mut self, write: &mut Vec<u8>) {
+        if !self.unacknowledged.is_empty() && !std::mem::replace(&mut self.asked, true) {
+            write.extend_from_slice(sm::REQUEST.as_bytes());
+        }
+    }
+
+    /// What senders still wait for and nobody spools yet; from now on the caller does.
+    pub fn start_spool(&self) -> Vec<(Arc<Stanza>, Arc<Duty>)> {
+        let late = self.unacknowledged.unacked().filter_map(|envelope| {
+            let duty = envelope.duty.as_ref()?;
+            duty.start_spool().then(|| (envelope.stanza.clone(), duty.clone()))
+        });
+        late.collect()
+    }
 }

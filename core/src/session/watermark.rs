@@ -66,6 +66,16 @@ impl Watermark {
         inner.safe
     }
 
+    /// The `h` at a resumption. The client sends again what `h` does not cover, so it is counted
+    /// anew; what settles meanwhile settles for the copy.
+    pub fn restart(&self) -> u32 {
+        let mut inner = self.0.lock();
+        inner.received = inner.safe;
+        inner.window = VecDeque::new();
+        inner.asked = false;
+        inner.safe
+    }
+
     /// Stanzas received whose safety is still open.
     pub fn open(&self) -> usize {
         self.0.lock().window.len()
@@ -106,6 +116,21 @@ mod tests {
         assert_eq!(watermark.report(), 1);
         watermark.settle(second);
         assert_eq!(watermark.report(), 2);
+    }
+
+    #[test]
+    fn what_comes_again_after_a_resumption_is_counted_once() {
+        let watermark = Watermark::default();
+        watermark.handled();
+        let open = watermark.wait();
+        watermark.handled();
+        assert_eq!(watermark.restart(), 1);
+        assert!(!watermark.settle(open), "nobody counts on it now");
+        let again = watermark.wait();
+        watermark.handled();
+        assert_eq!((again, watermark.report()), (open, 1));
+        assert!(watermark.settle(again));
+        assert_eq!(watermark.report(), 3);
     }
 
     #[test]

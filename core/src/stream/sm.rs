@@ -40,11 +40,6 @@ impl TooHigh {
     }
 }
 
-/// The queue's bound is reached: the session cannot be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more unacknowledged stanzas than the limit allows")]
-pub struct QueueFull;
-
 /// Bounds of an [`AckQueue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
@@ -66,15 +61,16 @@ impl<T> AckQueue<T> {
         AckQueue { items: VecDeque::new(), octets: 0, acknowledged: Counter(0), limits }
     }
 
-    /// Counts one stanza as sent. When the queue is full the item comes back beside the error.
-    pub fn push(&mut self, item: T, octets: u32) -> Result<(), (QueueFull, T)> {
-        let total = self.octets + octets as usize;
-        if self.items.len() >= self.limits.items || total > self.limits.octets {
-            return Err((QueueFull, item));
-        }
-        self.octets = total;
+    /// Counts one stanza as sent, also when the queue is full: who fills it looks at
+    /// [`AckQueue::is_full`] before.
+    pub fn push(&mut self, item: T, octets: u32) {
+        self.octets += octets as usize;
         self.items.push_back((item, octets));
-        Ok(())
+    }
+
+    /// A bound is reached: nothing more is to be sent until the peer acknowledges.
+    pub fn is_full(&self) -> bool {
+        self.items.len() >= self.limits.items || self.octets >= self.limits.octets
     }
 
     /// Takes out what the peer acknowledges by `h`, oldest first.

@@ -195,6 +195,11 @@ impl Im {
         });
     }
 
+    /// The same from where nobody can wait: `session` did not take what came for it, and does now.
+    pub fn flush_stored(self: &Arc<Self>, session: &Arc<Shared>) {
+        self.flush_soon(Key::from(&**session), &session.jid);
+    }
+
     /// The same from where nobody can wait, to whoever takes messages of the account.
     fn flush_soon(self: &Arc<Self>, key: Key, owner: &Jid) {
         let takers = self.sessions(owner, Entry::takes_messages);
