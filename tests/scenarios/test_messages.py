@@ -115,12 +115,28 @@ def test_a_chat_to_a_gone_resource_goes_to_the_account(stage):
     juliet.expect_message("hi", from_=romeo)
 
 
-@pytest.mark.parametrize("kind", ["headline", "error"])
-def test_what_is_not_worth_keeping_is_dropped_at_a_gone_resource(stage, kind):
+@pytest.mark.parametrize("kind", ["normal", "headline", "groupchat"])
+def test_a_gone_resource_is_unavailable(stage, kind):
+    """RFC 6121 §8.5.3.2.1: refused or ignored, and never given to another resource."""
     romeo, juliet = stage.enter("romeo"), stage.enter("juliet")
     romeo.message(f"{juliet.bare}/gone", "hi", kind)
+    romeo.expect_error("service-unavailable", from_=f"{juliet.bare}/gone")
+    juliet.expect_nothing(romeo)
+
+
+def test_an_error_for_a_gone_resource_is_dropped(stage):
+    romeo, juliet = stage.enter("romeo"), stage.enter("juliet")
+    romeo.message(f"{juliet.bare}/gone", "hi", "error")
     juliet.expect_nothing(romeo)
     romeo.expect_nothing()
+
+
+def test_equal_priorities_both_receive(stage):
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    both = [stage.online(user, resource, 3) for resource in ("left", "right")]
+    romeo.message(user, "hi")
+    for client in both:
+        client.expect_message("hi", from_=romeo)
 
 
 def test_an_error_never_answers_an_error(stage):

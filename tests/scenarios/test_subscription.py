@@ -133,7 +133,8 @@ def test_an_answer_waits_for_the_one_who_asked(stage, pair):
 def test_a_pre_approved_request_is_answered_by_the_server(stage):
     """RFC 6121 §3.4."""
     romeo, juliet = stage.enter("romeo"), stage.enter("juliet")
-    roster(juliet)
+    # §3.1.6: answers go to the resources that asked for the roster.
+    roster(romeo), roster(juliet)
     juliet.presence("subscribed", to=romeo.bare)
     juliet.expect_push(romeo.bare, subscription="none", approved="true")
     romeo.presence("subscribe", to=juliet.bare)

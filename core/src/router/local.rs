@@ -157,7 +157,7 @@ impl Router {
                 Entry::Local(session) => out.deliveries.push((session.clone(), envelope)),
                 Entry::Remote(remote) => {
                     if let Err(envelope) = self.cluster.deliver(remote, envelope) {
-                        out.returned.push((None, envelope));
+                        out.returned.push_back((None, envelope));
                     }
                 }
             }
@@ -184,8 +184,9 @@ impl Router {
 }
 
 /// RFC 6121 §8.5.2.1.1 and §8.5.3: the sessions that a message goes to. A connected resource gets
-/// everything that names it. What is for the bare address goes to every resource of non-negative
-/// priority, and so does a chat message whose resource is gone.
+/// everything that names it. What is for the bare address goes to the resources of the highest
+/// priority, unless that is negative, and so does a chat message whose resource is gone. Headlines
+/// go to every resource whose priority is not negative.
 pub(super) fn choose(entries: &[Entry], resource: Option<&str>, kind: MessageType) -> Entries {
     if let Some(resource) = resource {
         if let Some(entry) = entries.iter().find(|e| e.resource() == resource && e.is_open()) {
@@ -196,11 +197,19 @@ pub(super) fn choose(entries: &[Entry], resource: Option<&str>, kind: MessageTyp
         }
     }
     match kind {
-        MessageType::Chat | MessageType::Normal | MessageType::Headline => {
-            entries.iter().filter(|entry| entry.takes_messages()).cloned().collect()
-        }
+        MessageType::Chat | MessageType::Normal => most_available(entries),
+        MessageType::Headline => takers(entries).cloned().collect(),
         MessageType::Groupchat | MessageType::Error => Entries::new(),
     }
+}
+
+fn takers(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| entry.takes_messages())
+}
+
+fn most_available(entries: &[Entry]) -> Entries {
+    let highest = takers(entries).map(Entry::priority).max();
+    takers(entries).filter(|entry| Some(entry.priority()) == highest).cloned().collect()
 }
 
 /// One envelope to a client without XEP-0198 is its message's only holder, and needs no duty.

@@ -122,7 +122,7 @@ impl Shared {
         self.priority.load(Ordering::Relaxed)
     }
 
-    /// Available with a priority that is not negative: gets what is sent to the bare address.
+    /// Available with a priority that is not negative: may get what is sent to the bare address.
     pub fn takes_messages(&self) -> bool {
         self.is_available() && self.priority() >= 0
     }

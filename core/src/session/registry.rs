@@ -47,7 +47,14 @@ impl Entry {
         }
     }
 
-    /// Gets what is sent to the bare address (RFC 6121 §8.5.2).
+    pub fn priority(&self) -> i8 {
+        match self {
+            Entry::Local(session) => session.priority(),
+            Entry::Remote(session) => session.priority,
+        }
+    }
+
+    /// May get what is sent to the bare address (RFC 6121 §8.5.2).
     pub fn takes_messages(&self) -> bool {
         match self {
             Entry::Local(session) => session.takes_messages() && self.is_open(),
