@@ -26,6 +26,8 @@ pub const LAST: &str = "jabber:iq:last";
 pub const PING: &str = "urn:xmpp:ping";
 pub const TIME: &str = "urn:xmpp:time";
 pub const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0160: a feature of disco, not a namespace.
+pub const MSGOFFLINE: &str = "msgoffline";
 pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 pub const HINTS: &str = "urn:xmpp:hints";
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";

@@ -127,6 +127,7 @@ pub struct Im {
     settings: Settings,
     rosters: roster::Cache,
     spool: offline::Spool,
+    endings: presence::Endings,
 }
 
 /// Sessions of one account on this node.
@@ -146,6 +147,7 @@ impl Im {
             rosters: roster::Cache::new(settings.roster_cache_mb.get() << 20),
             settings,
             spool,
+            endings: presence::Endings::default(),
         })
     }
 
@@ -168,6 +170,17 @@ impl Im {
             self.end_subscriptions(owner, item, &mut out);
         }
         Ok(out)
+    }
+
+    /// Too much waits to be committed: senders are to be read no further.
+    pub fn is_congested(&self) -> bool {
+        self.db.append_would_block()
+    }
+
+    /// Resolves when it has become less.
+    pub fn decongested(&self) -> BoxFuture<'static, ()> {
+        let db = self.db.clone();
+        Box::pin(async move { db.append_ready().await })
     }
 
     /// The account's sessions on this node that `wanted` picks.
@@ -207,21 +220,21 @@ impl Im {
         host: HostId,
         local: &str,
         out: &mut Out,
-        then: impl FnOnce(&Arc<Im>, Option<AccountId>, &mut Out) + Send + 'static,
+        then: impl FnOnce(&Arc<Im>, Result<Option<AccountId>, StorageError>, &mut Out) + Send + 'static,
     ) {
         let online = self.registry.select(host, local, |_| Entries::new());
         let known = online.map(|(account, _)| Some(account));
         if let Some(account) = known.or_else(|| self.directory.peek(host, local)) {
-            return then(self, account, out);
+            return then(self, Ok(account), out);
         }
         let (im, local) = (self.clone(), local.to_owned());
         out.wait(async move {
             let mut out = Out::default();
-            match im.directory.find(host, &local).await {
-                Ok(account) => then(&im, account, &mut out),
-                // Nothing is promised about presence, and a message that waits stays unconfirmed.
-                Err(error) => tracing::error!(%error, "an account could not be looked up"),
-            }
+            let account = im.directory.find(host, &local).await;
+            let account = account.inspect_err(|error| {
+                tracing::error!(%error, "an account could not be looked up");
+            });
+            then(&im, account, &mut out);
             out
         });
     }

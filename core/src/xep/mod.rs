@@ -15,8 +15,10 @@ use crate::stanza::{Condition, StanzaError};
 use crate::xml::Element;
 
 pub mod caps;
+pub mod delay;
 pub mod disco;
 pub mod last;
+pub mod offline;
 pub mod ping;
 pub mod register;
 pub mod time;
@@ -44,8 +46,17 @@ pub struct Iq {
 }
 
 /// All extensions, by number.
-pub static ALL: &[&Xep] =
-    &[&last::XEP, &disco::XEP, &register::XEP, &version::XEP, &caps::XEP, &ping::XEP, &time::XEP];
+pub static ALL: &[&Xep] = &[
+    &last::XEP,
+    &disco::XEP,
+    &register::XEP,
+    &version::XEP,
+    &caps::XEP,
+    &offline::XEP,
+    &ping::XEP,
+    &time::XEP,
+    &delay::XEP,
+];
 
 /// What the server announces: the features of all extensions.
 pub fn disco() -> Disco {

@@ -52,12 +52,13 @@ impl Im {
         };
         let local = owner.local().unwrap_or_default().to_owned();
         self.with_account(host, &local, out, move |im, account, out| match account {
-            Some(account) => {
+            Ok(Some(account)) => {
                 let key = Key { host, account };
                 im.store(Waiting { key, owner, stanza, duty }, policy, out);
             }
-            // RFC 6121 §8.5.1: no such account.
-            None => settle(Fate::Bounce, &stanza, duty.as_ref(), out),
+            // RFC 6121 §8.5.1: no such account. If the database does not answer, an error is
+            // better than an acknowledgement that never comes.
+            Ok(None) | Err(_) => settle(Fate::Bounce, &stanza, duty.as_ref(), out),
         });
     }
 

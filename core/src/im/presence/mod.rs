@@ -1,5 +1,6 @@
 //! Presence that our own sessions send (RFC 6121 §4): initial, updates, unavailable, directed.
 
+mod endings;
 mod received;
 pub mod store;
 mod subscribe;
@@ -18,6 +19,8 @@ use crate::router::Out;
 use crate::session::{Directed, Entry, Session, Shared};
 use crate::stanza::{Condition, Kind, Marks, PresenceType, Stanza, StanzaError};
 use crate::storage::{Append, Done, params};
+
+pub use endings::Endings;
 
 /// Entities beyond the roster to which one session may have shown itself (RFC 6121 §4.6).
 const MAX_DIRECTED: usize = 500;
@@ -199,14 +202,12 @@ impl Im {
         if !self.sessions(&session.jid, Entry::is_available).is_empty() {
             return;
         }
-        let now = self.clock.now();
-        let values = params![session.host, session.account, now, stored::bytes(stanza)];
-        self.db.append(Append {
-            statement: store::NOTE,
-            params: values.to_vec(),
-            id: None,
-            done: Done::Nobody,
-        });
+        let (key, now, bytes) = (Key::from(session), self.clock.now(), stored::bytes(stanza));
+        let values = params![key.host, key.account, now, bytes.clone()].to_vec();
+        let endings = self.endings.clone();
+        endings.put(key, now, bytes);
+        let done = Done::Call(Box::new(move |_| endings.saved(key, now)));
+        self.db.append(Append { statement: store::NOTE, params: values, id: None, done });
     }
 }
 

@@ -75,7 +75,12 @@ impl Im {
         self.with_account(host, &local, out, move |im, account, out| {
             // §8.5.1: whoever has no right to know learns the same about an account that is not
             // there.
-            let Some(account) = account else { return out.route(unsubscribed(&to, &from)) };
+            let account = match account {
+                Ok(Some(account)) => account,
+                Ok(None) => return out.route(unsubscribed(&to, &from)),
+                // Nothing is promised about presence.
+                Err(_) => return,
+            };
             let key = Key { host, account };
             im.with_roster(key, out, move |im, roster, out| {
                 let Ok(roster) = roster else { return };
@@ -114,6 +119,9 @@ impl Im {
 
     /// When the account's last resource went, and with which stanza; `None` when it is not known.
     pub async fn last_presence(&self, key: Key) -> Option<(crate::clock::Timestamp, Stanza)> {
+        if let Some((ended, bytes)) = self.endings.get(key) {
+            return Some((ended, stored::read(&bytes)?));
+        }
         let read = self.db.read(move |tx| Box::pin(async move { store::last(tx, key).await }));
         match read.await {
             Ok(last) => last.and_then(|(ended, bytes)| Some((ended, stored::read(&bytes)?))),

@@ -118,7 +118,7 @@ impl Im {
         let local = owner.local().unwrap_or_default().to_owned();
         self.with_account(host, &local, out, move |im, account, out| {
             // §8.5.1: silence, so that nobody learns which accounts there are.
-            let Some(account) = account else { return };
+            let Ok(Some(account)) = account else { return };
             let im = im.clone();
             out.wait(async move {
                 let mut out = Out::default();

@@ -33,9 +33,9 @@ fn last(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) -> Rep
     }
     let now = services.clock.now();
     match question.request.target {
-        Target::Server => Reply::Result(query(now, services.started)),
+        Target::Server => Reply::Result(query(now, &Away::since(services.started))),
         // §4: who asks is there at this moment.
-        Target::Own => Reply::Result(query(now, now)),
+        Target::Own => Reply::Result(query(now, &Away::since(now))),
         Target::Account => {
             let (services, request) = (services.clone(), question.request.stanza.clone());
             let host = question.host();
@@ -45,7 +45,7 @@ fn last(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) -> Rep
                     return out;
                 };
                 let reply = match of_account(&services, host, to, from).await {
-                    Ok(Some(ended)) => Reply::Result(query(now, ended)),
+                    Ok(Some(away)) => Reply::Result(query(now, &away)),
                     // §4: only who may see the presence learns of it.
                     Ok(None) => Condition::Forbidden.into(),
                     Err(error) => {
@@ -61,14 +61,27 @@ fn last(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) -> Rep
     }
 }
 
-/// Since when the account `to` is away (now, while it is available); `None` when `from` may not
-/// know.
+/// How long somebody has been away.
+struct Away {
+    /// Now, when he is there.
+    since: Timestamp,
+    /// The `<status/>` with which he went.
+    status: Option<String>,
+}
+
+impl Away {
+    fn since(since: Timestamp) -> Away {
+        Away { since, status: None }
+    }
+}
+
+/// What is to be told of the account `to`; `None` when `from` may not know.
 async fn of_account(
     services: &Services,
     host: HostId,
     to: &Jid,
     from: &Jid,
-) -> Result<Option<Timestamp>, StorageError> {
+) -> Result<Option<Away>, StorageError> {
     let local = to.local().unwrap_or_default();
     let Some(login) = services.accounts.find(host, local).await? else { return Ok(None) };
     let key = Key { host, account: login.row.id };
@@ -79,14 +92,22 @@ async fn of_account(
     let choose = |entries: &[Entry]| entries.iter().filter(|e| e.is_available()).cloned().collect();
     let online: Option<(_, Entries)> = services.removal.registry.select(host, local, choose);
     if online.is_some_and(|(_, sessions)| !sessions.is_empty()) {
-        return Ok(Some(services.clock.now()));
+        return Ok(Some(Away::since(services.clock.now())));
     }
-    let ended = services.im.last_presence(key).await.map(|(ended, _)| ended);
-    // Never seen: as long away as it exists.
-    Ok(Some(ended.unwrap_or(login.row.created)))
+    let Some((since, presence)) = services.im.last_presence(key).await else {
+        // Never seen: as long away as it exists.
+        return Ok(Some(Away::since(login.row.created)));
+    };
+    let status = presence.child("status", ns::CLIENT);
+    let status = status.map(|status| status.element().text().into_owned());
+    Ok(Some(Away { since, status }))
 }
 
-fn query(now: Timestamp, since: Timestamp) -> Element {
-    let seconds = now.since(since).as_secs().to_string();
-    Element::new("query", ns::LAST).with_attr("seconds", seconds)
+fn query(now: Timestamp, away: &Away) -> Element {
+    let seconds = now.since(away.since).as_secs().to_string();
+    let query = Element::new("query", ns::LAST).with_attr("seconds", seconds);
+    match &away.status {
+        Some(status) => query.with_text(status),
+        None => query,
+    }
 }
