@@ -34,9 +34,11 @@ def test_one_serves_the_other_stands_by(nodes):
 def test_the_other_takes_over_when_the_first_is_killed(nodes):
     first, second = nodes
     stage = Stage(first)
-    romeo, juliet = stage.enter("romeo"), stage.user("juliet")
+    romeo, juliet = stage.login(stage.user("romeo")), stage.user("juliet")
+    romeo.enable_sm()
     romeo.message(juliet, "before the fall")
-    romeo.sync()
+    # Only what was acknowledged is promised.
+    wait_until(lambda: romeo.acknowledged() == 1, "the message is acknowledged")
     first.kill()
     wait_until(second.serves, "the second node serves", 60)
     after = Stage(second)

@@ -96,12 +96,21 @@ def join(threads: list[threading.Thread]) -> None:
         assert not thread.is_alive(), "a client never noticed that the server is gone"
 
 
-def collect_offline(stage: Stage, user: User) -> list[str]:
-    """What waited for the user, acknowledged."""
-    client = sm_client(stage, user)
-    client.sync()
-    client.acknowledge()
-    client.sync()
+def collect_offline(stage: Stage, users: list[User]) -> dict[User, list[str]]:
+    """What waited for each user. The server gives the next when the last are acknowledged."""
+    clients = {user: sm_client(stage, user) for user in users}
+
+    def emptied() -> bool:
+        for client in clients.values():
+            client.sync()
+            client.acknowledge()
+        return not spooled(stage.server)
+
+    wait_until(emptied, "everything that waited is delivered", 60)
+    return {user: messages(client) for user, client in clients.items()}
+
+
+def messages(client: Client) -> list[str]:
     return [ns.body(stanza) or "" for stanza in client.inbox if ns.name(stanza) == "message"]
 
 
@@ -127,8 +136,10 @@ def test_kill_9_loses_nothing_and_doubles_nothing(private_server, database, arch
     stage.close()
 
     server.start()
+    # On PostgreSQL the lease of the killed process has to run out first.
+    wait_until(server.serves, "the server serves again", 60)
     again = Stage(server)
-    waiting = {user: collect_offline(again, user) for user in users}
+    waiting = collect_offline(again, users)
     archived = archived_tokens(server) if archive == "true" else []
     again.close()
     report = Count.of(senders, reader, waiting, archived, settled_tokens=settled_of(senders, settled))

@@ -56,11 +56,13 @@ pub(super) struct Bound {
     /// Written, but not yet taken by the kernel; only without XEP-0198.
     unflushed: Vec<Envelope>,
     spool: Option<Pin<Box<Sleep>>>,
+    /// While too much waits to be committed: resolves when it has become less.
+    congested: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Bound {
     pub fn new(io: Io, inbound: Inbound) -> Bound {
-        Bound { io, inbound, unflushed: Vec::new(), spool: None }
+        Bound { io, inbound, unflushed: Vec::new(), spool: None, congested: None }
     }
 
     /// Serves the stream until it ends.
@@ -152,7 +154,7 @@ impl Bound {
             return Poll::Ready(event);
         }
         for _ in 0..READS {
-            if !self.may_read() {
+            if !self.may_read(cx) {
                 return Poll::Pending;
             }
             let (inbound, mut event) = (&mut self.inbound, None);
@@ -171,7 +173,25 @@ impl Bound {
         Poll::Pending
     }
 
-    fn may_read(&self) -> bool {
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        self.may_append(cx) && self.is_within_window()
+    }
+
+    /// Whether the database keeps up; if not, we are woken when it does.
+    fn may_append(&mut self, cx: &mut Context<'_>) -> bool {
+        let im = &self.inbound.c2s.router.im;
+        if self.congested.is_none() && im.is_congested() {
+            self.congested = Some(im.decongested());
+        }
+        let congested = self.congested.as_mut();
+        if congested.is_some_and(|congested| congested.as_mut().poll(cx).is_pending()) {
+            return false;
+        }
+        self.congested = None;
+        true
+    }
+
+    fn is_within_window(&self) -> bool {
         match self.inbound.session.shared.watermark() {
             // Reporting makes the mailbox wake us when more is safe.
             Some(watermark) if watermark.open() >= MAX_OPEN => {

@@ -38,11 +38,16 @@ pub(super) struct Inbound {
     pub context: StreamContext,
     pub memo: AddressMemo,
     pub session: Box<Session>,
+    /// Why the stream ends, once what came before has been waited for.
+    pub ending: Option<Event>,
 }
 
 impl Inbound {
     /// Handles the frames in `octets`; when it must stop, the rest is kept for later.
     pub fn read(&mut self, octets: &[u8], scratch: &mut Scratch) -> Option<Event> {
+        if let Some(event) = self.ending.take() {
+            return Some(event);
+        }
         if !octets.is_empty() {
             self.session.shared.heard();
         }
@@ -59,12 +64,14 @@ impl Inbound {
         };
         if event.is_some() {
             self.framer.stash(rest);
-            return event;
         }
         // Everything that one read brought is delivered together: one lock and one wake-up per
-        // recipient.
-        let wait = self.c2s.router.perform_now(&mut scratch.out);
-        wait.then(|| Event::Wait(std::mem::take(&mut scratch.out)))
+        // recipient. It is delivered, too, when the stream ends right behind it.
+        if !self.c2s.router.perform_now(&mut scratch.out) {
+            return event;
+        }
+        self.ending = event;
+        Some(Event::Wait(std::mem::take(&mut scratch.out)))
     }
 
     /// Takes the next frame off the front of `rest`.

@@ -88,6 +88,7 @@ impl C2s {
             context: ready.context,
             memo: ready.memo,
             session: ready.session,
+            ending: None,
         };
         match Bound::new(ready.io, inbound).serve(again).await {
             End::Surrendered(unflushed) => self.reroute(unflushed).await,

@@ -159,7 +159,9 @@ impl Router {
             }
             drop(deliveries);
             // The session ended between look-up and delivery: as if it had not been found.
-            let Some((session, envelope)) = out.returned.pop() else { return !out.work.is_empty() };
+            let Some((session, envelope)) = out.returned.pop_front() else {
+                return !out.work.is_empty();
+            };
             self.undelivered(session.as_deref(), envelope, out);
         }
     }

@@ -20,8 +20,8 @@ pub struct Out {
     pub deliveries: Vec<(Arc<Shared>, Envelope)>,
     /// Stanzas that the server generated and that are still to be routed, stamped with `from`.
     pub routes: VecDeque<Stanza>,
-    /// What was on its way to a session that is gone.
-    pub returned: Vec<(Option<Arc<Shared>>, Envelope)>,
+    /// What was on its way to a session that is gone, in order.
+    pub returned: VecDeque<(Option<Arc<Shared>>, Envelope)>,
     /// What must be awaited, in order, before the sender's next stanza.
     pub work: VecDeque<Work>,
 }
