@@ -148,6 +148,13 @@ def test_an_error_never_answers_an_error(stage):
     romeo.expect_nothing()
 
 
+def test_the_server_itself_reads_no_mail(stage):
+    """RFC 6120 §10.5.1: what it cannot handle comes back as an error."""
+    romeo = stage.enter("romeo")
+    romeo.message("localhost", "hi")
+    romeo.expect_error("service-unavailable", from_="localhost")
+
+
 def test_an_unknown_user_is_unavailable(stage):
     romeo = stage.enter("romeo")
     identity = romeo.message("nobody-at-all@localhost", "hi")

@@ -146,3 +146,11 @@ def test_a_priority_out_of_range_is_refused(stage):
     juliet = stage.login(stage.user("juliet"))
     juliet.presence(inside="<priority>128</priority>")
     juliet.expect_error("bad-request")
+
+
+@pytest.mark.parametrize("kind", [None, "unavailable", "probe", "error"])
+def test_presence_for_the_server_itself_is_ignored(stage, kind):
+    """RFC 6120 §10.5.1: it is handled, by nothing."""
+    romeo = stage.enter("romeo")
+    romeo.presence(kind, to="localhost")
+    romeo.expect_nothing()

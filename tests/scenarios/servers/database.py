@@ -5,6 +5,7 @@ import secrets
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -32,6 +33,19 @@ def fresh_postgres() -> Iterator[str]:
     psql(admin_url(), f"CREATE DATABASE {name}")
     yield f"{admin_url().rpartition('/')[0]}/{name}"
     psql(admin_url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def locked(url: str, table: str) -> Iterator[None]:
+    """Nobody else reads or writes the table meanwhile; whoever tries waits."""
+    command = ["psql", url, "-qAtX", "-v", "ON_ERROR_STOP=1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin and session.stdout
+        session.stdin.write(f"BEGIN;\nLOCK TABLE {table};\n\\echo locked\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == "locked\n"
+        yield
+        session.stdin.close()
 
 
 def execute(database: str, file: Path, statement: str) -> None:
