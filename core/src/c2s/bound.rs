@@ -65,26 +65,26 @@ impl Bound {
         Bound { io, inbound, unflushed: Vec::new(), spool: None, congested: None }
     }
 
-    /// Serves the stream until it ends.
-    pub async fn serve(mut self, again: Vec<u8>) -> End {
-        // Stanzas that a resumed session owes its client.
-        if !again.is_empty() {
-            poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &again).is_ready())).await;
+    /// Serves the stream until something must be awaited, or it ends.
+    pub fn next(&mut self) -> impl Future<Output = Event> + '_ {
+        poll_fn(|cx| self.poll(cx))
+    }
+
+    /// Sends again what a resumed session owes its client.
+    pub async fn repeat(&mut self, owed: &[u8]) {
+        if !owed.is_empty() {
+            self.send(owed).await;
             self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
-        }
-        drop(again);
-        loop {
-            match poll_fn(|cx| self.poll(cx)).await {
-                Event::Wait(mut out) => {
-                    let router = self.inbound.c2s.router.clone();
-                    Box::pin(async move { router.perform(&mut out).await }).await;
-                }
-                event => return Box::pin(self.end(event)).await,
-            }
         }
     }
 
-    async fn end(mut self, event: Event) -> End {
+    /// Writes octets without waiting for the kernel.
+    async fn send(&mut self, octets: &[u8]) {
+        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, octets).is_ready())).await;
+    }
+
+    /// Says good-bye as the event demands.
+    pub async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
         let may_return = matches!(event, Event::Close(CloseReason::Idle));
         let fault = match event {
@@ -300,7 +300,7 @@ impl Bound {
         }
         octets.extend_from_slice(b"</stream:stream>");
         // What the kernel does not take at once is sent by the shutdown.
-        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, &octets).is_ready())).await;
+        self.send(&octets).await;
         self.io.shutdown(Instant::now() + FAREWELL).await;
     }
 }

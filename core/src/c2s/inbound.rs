@@ -39,14 +39,14 @@ pub(super) struct Inbound {
     pub memo: AddressMemo,
     pub session: Box<Session>,
     /// Why the stream ends, once what came before has been waited for.
-    pub ending: Option<Event>,
+    pub ending: Option<Box<Event>>,
 }
 
 impl Inbound {
     /// Handles the frames in `octets`; when it must stop, the rest is kept for later.
     pub fn read(&mut self, octets: &[u8], scratch: &mut Scratch) -> Option<Event> {
         if let Some(event) = self.ending.take() {
-            return Some(event);
+            return Some(*event);
         }
         if !octets.is_empty() {
             self.session.shared.heard();
@@ -70,7 +70,7 @@ impl Inbound {
         if !self.c2s.router.perform_now(&mut scratch.out) {
             return event;
         }
-        self.ending = event;
+        self.ending = event.map(Box::new);
         Some(Event::Wait(std::mem::take(&mut scratch.out)))
     }
 

@@ -29,10 +29,12 @@ mod negotiate;
 mod oracle;
 mod scratch;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 
 use bound::{Bound, End, Ended};
 use detached::{Outcome, detached};
-use inbound::Inbound;
+use inbound::{Event, Inbound};
 use negotiate::Negotiated;
 pub use oracle::Oracle;
 pub use settings::Settings;
@@ -63,40 +65,74 @@ pub struct C2s {
 
 impl C2s {
     /// Serves one connection until its session is over or has moved to another connection.
-    /// `counted` is given back as soon as the client has signed in.
+    /// `counted` is given back as soon as the client has signed in. What a phase needs is boxed,
+    /// and goes with it: a connection that waits is one small task.
     pub async fn serve(self: Arc<Self>, stream: TcpStream, direct_tls: bool, counted: Counted) {
-        let mut io = Io::plain(stream);
-        if direct_tls {
-            let handshake = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE);
-            if let Err(error) = Box::pin(handshake).await {
-                return tracing::debug!(%error, "TLS handshake failed");
+        let opening = self.clone().open(stream, direct_tls, counted);
+        let mut bound = match Box::pin(opening).await {
+            Ok(bound) => bound,
+            Err(None) => return,
+            Err(Some(session)) => {
+                let ended = Ended { session, unflushed: Vec::new() };
+                return Box::pin(self.lost(ended)).await;
             }
+        };
+        let event = loop {
+            match bound.next().await {
+                Event::Wait(mut out) => {
+                    let router = self.router.clone();
+                    Box::pin(async move { router.perform(&mut out).await }).await;
+                }
+                event => break event,
+            }
+        };
+        Box::pin(self.close(bound, event)).await;
+    }
+
+    /// From the TLS handshake to the bound session. A connection that is cut when it had a session
+    /// already leaves that behind.
+    async fn open(
+        self: Arc<Self>,
+        stream: TcpStream,
+        direct_tls: bool,
+        counted: Counted,
+    ) -> Result<Box<Bound>, Option<Box<Session>>> {
+        let mut io = Io::plain(stream);
+        if direct_tls
+            && let Err(error) = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE).await
+        {
+            tracing::debug!(%error, "TLS handshake failed");
+            return Err(None);
         }
-        let negotiation = Box::pin(negotiate::negotiate(self.clone(), io)).await;
+        let negotiation = negotiate::negotiate(self.clone(), io).await;
         drop(counted);
         let mut ready = match negotiation {
             Negotiated::Ready(ready) => *ready,
-            Negotiated::Ended => return,
-            Negotiated::Cut(session) => {
-                return Box::pin(self.lost(Ended { session, unflushed: Vec::new() })).await;
-            }
+            Negotiated::Ended => return Err(None),
+            Negotiated::Cut(session) => return Err(Some(session)),
         };
         let again = negotiate::unacknowledged(&mut ready.session);
         let inbound = Inbound {
-            c2s: self.clone(),
+            c2s: self,
             framer: ready.framer,
             context: ready.context,
             memo: ready.memo,
             session: ready.session,
             ending: None,
         };
-        match Bound::new(ready.io, inbound).serve(again).await {
+        let mut bound = Box::new(Bound::new(ready.io, inbound));
+        bound.repeat(&again).await;
+        Ok(bound)
+    }
+
+    async fn close(self: Arc<Self>, bound: Box<Bound>, event: Event) {
+        match bound.end(event).await {
             End::Surrendered(unflushed) => self.reroute(unflushed).await,
             End::Over(Ended { session, unflushed }, replaced_by) => {
-                Box::pin(self.end(session, unflushed)).await;
+                self.end(session, unflushed).await;
                 drop(replaced_by);
             }
-            End::Lost(ended) => Box::pin(self.lost(ended)).await,
+            End::Lost(ended) => self.lost(ended).await,
         }
     }
 

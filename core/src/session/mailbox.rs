@@ -14,6 +14,9 @@ use super::Session;
 use super::duty::Duty;
 use crate::stanza::Stanza;
 
+/// Envelopes for which an empty mailbox keeps room.
+const KEEP: usize = 64;
+
 /// Whose address a delivered stanza bears in `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToOverride {
@@ -213,11 +216,10 @@ impl Mailbox {
 impl Inner {
     fn take(&mut self, into: &mut VecDeque<Envelope>) -> Taken {
         let envelopes = self.queue.len();
-        if into.is_empty() {
-            // The reader's empty queue comes back as ours, so that busy sessions allocate nothing.
-            std::mem::swap(&mut self.queue, into);
-        } else {
-            into.append(&mut self.queue);
+        into.append(&mut self.queue);
+        // A session that is idle after a burst gives the memory back.
+        if self.queue.capacity() > KEEP {
+            self.queue = VecDeque::new();
         }
         self.bytes = 0;
         Taken { envelopes, orders: std::mem::take(&mut self.orders) }
