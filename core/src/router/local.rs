@@ -226,3 +226,56 @@ fn release(duty: Option<&Arc<Duty>>) {
         duty.release();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::registry::RemoteSession;
+
+    /// Sessions named after their priorities; `None`: not available.
+    fn entries(priorities: &[Option<i8>]) -> Vec<Entry> {
+        let entry = |(index, priority): (usize, &Option<i8>)| {
+            Entry::Remote(Arc::new(RemoteSession {
+                node: 1,
+                incarnation: 1,
+                resource: format!("r{index}").into(),
+                priority: priority.unwrap_or(0),
+                available: priority.is_some(),
+            }))
+        };
+        priorities.iter().enumerate().map(entry).collect()
+    }
+
+    /// RFC 6121 §8.5.4, the columns in which somebody receives the message.
+    #[test]
+    fn each_kind_of_message_has_its_recipients() {
+        use MessageType::{Chat, Error, Groupchat, Headline, Normal};
+        let all = entries(&[Some(1), Some(5), Some(5), Some(-1), None]);
+        let rows: &[(MessageType, Option<&str>, &[&str])] = &[
+            (Chat, None, &["r1", "r2"]),
+            (Normal, None, &["r1", "r2"]),
+            (Headline, None, &["r0", "r1", "r2"]),
+            (Groupchat, None, &[]),
+            (Error, None, &[]),
+            (Chat, Some("gone"), &["r1", "r2"]),
+            (Normal, Some("gone"), &[]),
+            (Headline, Some("gone"), &[]),
+            (Groupchat, Some("gone"), &[]),
+            (Error, Some("gone"), &[]),
+            (Chat, Some("r3"), &["r3"]),
+            (Groupchat, Some("r4"), &["r4"]),
+            (Error, Some("r0"), &["r0"]),
+        ];
+        for (kind, resource, expected) in rows {
+            let chosen = choose(&all, *resource, *kind);
+            let chosen: Vec<_> = chosen.iter().map(Entry::resource).collect();
+            assert_eq!(chosen, *expected, "{kind:?} to {resource:?}");
+        }
+    }
+
+    #[test]
+    fn negative_priorities_alone_take_nothing_for_the_bare_address() {
+        let shy = entries(&[Some(-1), Some(-128), None]);
+        assert!(choose(&shy, None, MessageType::Chat).is_empty());
+    }
+}

@@ -124,3 +124,80 @@ impl Duty {
         self.spooled.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::host::{AccountId, HostId};
+    use crate::jid::Jid;
+    use crate::session::Origin;
+
+    /// A duty for which a sender waits, held by `holders` envelopes.
+    fn awaited(holders: usize) -> (Duty, Arc<Shared>) {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let origin = Origin { peer, tls: None, mechanism: "PLAIN", since: Timestamp(0) };
+        let jid = Jid::parse("romeo@hearth.example/orchard").unwrap();
+        let sender = Arc::new(Shared::new(1, (HostId::FIRST, AccountId(1)), jid, origin, 1024));
+        sender.start_watermark();
+        let seq = sender.watermark().unwrap().wait();
+        let duty = Duty::new(StanzaId(1), Some(Pending { sender: sender.clone(), seq }));
+        duty.hold(holders);
+        (duty, sender)
+    }
+
+    fn acknowledged(sender: &Shared) -> u32 {
+        sender.watermark().unwrap().report()
+    }
+
+    #[test]
+    fn only_the_last_who_lets_go_finds_it_another_home() {
+        let (duty, sender) = awaited(2);
+        assert!(!duty.let_go());
+        assert!(duty.let_go());
+        assert_eq!(acknowledged(&sender), 0, "it is nowhere yet");
+    }
+
+    #[test]
+    fn what_one_client_has_needs_no_other_home() {
+        let (duty, sender) = awaited(2);
+        assert!(!duty.done(), "there is no row to remove");
+        assert!(!duty.let_go() && !duty.let_go());
+        assert_eq!(acknowledged(&sender), 1);
+    }
+
+    #[test]
+    fn a_commit_releases_the_sender_and_keeps_the_duty() {
+        let (duty, sender) = awaited(1);
+        duty.release();
+        assert_eq!(acknowledged(&sender), 1);
+        assert!(duty.let_go(), "no client has it");
+    }
+
+    #[test]
+    fn a_copy_is_made_once_and_removed_once() {
+        let (duty, sender) = awaited(2);
+        assert!(duty.start_spool() && !duty.start_spool());
+        assert_eq!(acknowledged(&sender), 0, "not before the commit");
+        assert!(!duty.set_spooled());
+        assert_eq!(acknowledged(&sender), 1);
+        assert!(duty.done() && !duty.done());
+    }
+
+    #[test]
+    fn a_copy_that_comes_too_late_is_removed() {
+        let (duty, _sender) = awaited(1);
+        assert!(duty.start_spool());
+        assert!(!duty.done(), "its row is not there yet");
+        assert!(duty.set_spooled());
+    }
+
+    #[test]
+    fn a_client_that_was_faster_needs_no_copy() {
+        let (duty, _sender) = awaited(1);
+        duty.done();
+        assert!(!duty.start_spool());
+    }
+}
