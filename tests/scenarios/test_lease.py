@@ -52,6 +52,30 @@ def test_an_orderly_stop_hands_over(nodes):
     wait_until(second.serves, "the second node serves", 60)
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_waited_for_a_lost_client_goes_over_too(nodes, end):
+    """The first node's session held the message; nobody comes back to that."""
+    first, second = nodes
+    stage = Stage(first)
+    romeo, user = stage.login(stage.user("romeo")), stage.user("juliet")
+    romeo.enable_sm()
+    lost = stage.login(user)
+    lost.enable_sm()
+    lost.presence()
+    lost.expect_presence(from_=lost)
+    lost.cut()
+    romeo.message(user, "for whoever comes")
+    wait_until(lambda: romeo.acknowledged() == 1, "the message is acknowledged")
+    getattr(first, end)()
+    wait_until(second.serves, "the second node serves", 60)
+    after = Stage(second)
+    juliet = after.online(user)
+    juliet.expect_message("for whoever comes")
+    wait_until(lambda: not second.stored("offline_messages"), "nothing waits any more")
+    juliet.expect_nothing()
+    after.close()
+
+
 def test_who_comes_back_stands_by(nodes):
     first, second = nodes
     first.kill()
