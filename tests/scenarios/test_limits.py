@@ -1,0 +1,100 @@
+"""Clients that say nothing, want too much or never read."""
+
+import pytest
+
+from play import Client, Login, Stage, StreamClosed, ns
+
+pytestmark = pytest.mark.needs("properties")
+
+
+def next_ping(client: Client):
+    return client.expect(lambda s: ns.has(s, ns.PING, "ping"), "a ping")
+
+
+def resume(stage: Stage, user, previous: Client):
+    client = stage.authenticate(user)
+    return client, client.resume(previous)
+
+
+def test_a_connection_that_says_nothing_is_closed(private_server):
+    stage = Stage(private_server({"limits.header-seconds": "1"}))
+    assert stage.connect().expect_end() == "connection-timeout"
+    stage.close()
+
+
+def test_strangers_of_one_address_are_counted(private_server):
+    stage = Stage(private_server({"limits.unauthenticated-per-address": "2"}))
+    strangers = [stage.connect("plain") for _ in range(2)]
+    with pytest.raises((StreamClosed, OSError)):
+        stage.connect("plain").open()
+    for stranger in strangers:
+        stranger.open()
+    stage.close()
+
+
+def test_who_has_signed_in_is_no_stranger(private_server):
+    stage = Stage(private_server({"limits.unauthenticated-per-address": "1"}))
+    juliet, romeo = stage.enter("juliet"), stage.enter("romeo")
+    juliet.message(romeo, "hi")
+    romeo.expect_message("hi")
+    stage.close()
+
+
+def test_an_account_has_so_many_sessions(private_server):
+    stage = Stage(private_server({"limits.sessions-per-account": "1"}))
+    juliet = stage.user("juliet")
+    older = stage.login(juliet, Login("balcony"))
+    one_more = stage.authenticate(juliet)
+    answer = one_more.request("set", f"<bind xmlns='{ns.BIND}'><resource>garden</resource></bind>")
+    assert ns.condition(answer) == "resource-constraint"
+    # Taking the place of one is not one more.
+    one_more.bind("balcony")
+    assert older.expect_end() == "conflict"
+    stage.close()
+
+
+def test_a_silent_client_is_asked_and_then_closed(private_server):
+    stage = Stage(private_server({"c2s.idle-seconds": "2"}))
+    juliet = stage.login(stage.user("juliet"))
+    assert next_ping(juliet).get("from") == "localhost"
+    assert juliet.expect_end() == "connection-timeout"
+    stage.close()
+
+
+def test_a_client_that_answers_is_not_silent(private_server):
+    stage = Stage(private_server({"c2s.idle-seconds": "2"}))
+    juliet = stage.login(stage.user("juliet"))
+    for _ in range(4):
+        juliet.send(f"<iq type='result' id='{next_ping(juliet).get('id')}' to='localhost'/>")
+    juliet.expect_nothing(besides=lambda s: ns.has(s, ns.PING, "ping"))
+    stage.close()
+
+
+def test_a_client_that_fell_silent_may_come_back(private_server):
+    stage = Stage(private_server({"c2s.idle-seconds": "2"}))
+    user = stage.user("juliet")
+    juliet = stage.login(user)
+    juliet.enable_sm()
+    juliet.answers_acks = False
+    next_ping(juliet)
+    assert juliet.expect_end() == "connection-timeout"
+    _, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "resumed"
+    stage.close()
+
+
+def test_a_client_that_does_not_read_may_come_back_elsewhere(private_server):
+    """What the old connection did not take is taken from it, in order."""
+    stage = Stage(private_server({"limits.mailbox-kb": "100000"}))
+    romeo, user = stage.enter("romeo"), stage.user("juliet")
+    juliet = stage.login(user)
+    juliet.enable_sm()
+    count, body = 500, "x" * 40_000
+    for number in range(count):
+        romeo.message(juliet, f"{number} {body}")
+    romeo.sync()
+    again, answer = resume(stage, user, juliet)
+    assert ns.name(answer) == "resumed"
+    numbers = [int(ns.body(again.expect_message(from_=romeo)).split()[0]) for _ in range(count)]
+    stage.close()
+    assert numbers == list(range(count))
