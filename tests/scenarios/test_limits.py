@@ -24,11 +24,10 @@ def test_a_connection_that_says_nothing_is_closed(private_server):
 
 def test_strangers_of_one_address_are_counted(private_server):
     stage = Stage(private_server({"limits.unauthenticated-per-address": "2"}))
-    strangers = [stage.connect("plain") for _ in range(2)]
+    for _ in range(2):
+        stage.connect("plain").open()
     with pytest.raises((StreamClosed, OSError)):
         stage.connect("plain").open()
-    for stranger in strangers:
-        stranger.open()
     stage.close()
 
 
@@ -98,3 +97,22 @@ def test_a_client_that_does_not_read_may_come_back_elsewhere(private_server):
     numbers = [int(ns.body(again.expect_message(from_=romeo)).split()[0]) for _ in range(count)]
     stage.close()
     assert numbers == list(range(count))
+
+
+def test_strangers_behind_a_load_balancer_are_told_apart(private_server):
+    server = private_server({"limits.unauthenticated-per-address": "1"}, start=False)
+    config = server.home / "hearth.toml"
+    config.write_text(config.read_text().replace("proxy_protocol = false", "proxy_protocol = true"))
+    stage = Stage(server.start())
+    for source in ("192.0.2.1", "192.0.2.2"):
+        stranger = stage.connect("plain")
+        stranger.send(f"PROXY TCP4 {source} 192.0.2.9 40000 5222\r\n")
+        stranger.open()
+    one_too_many = stage.connect("plain")
+    with pytest.raises((StreamClosed, OSError)):
+        one_too_many.send("PROXY TCP4 192.0.2.2 192.0.2.9 40001 5222\r\n")
+        one_too_many.open()
+    unannounced = stage.connect("plain")
+    with pytest.raises((StreamClosed, OSError)):
+        unannounced.open()
+    stage.close()

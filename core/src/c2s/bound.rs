@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::detached::spool_late;
 use super::inbound::{Event, Inbound};
+use super::note;
 use super::scratch::Scratch;
 use crate::net::Io;
 use crate::session::mailbox::Taken;
@@ -101,7 +102,7 @@ impl Bound {
             Event::Close(CloseReason::Idle) => Some(StreamFault::IdleTimeout),
         };
         if let Some(fault) = &fault {
-            tracing::debug!(jid = %self.inbound.session.jid(), %fault, "stream ended");
+            note(self.inbound.session.jid(), fault);
         }
         self.farewell(fault.as_ref()).await;
         if may_return {

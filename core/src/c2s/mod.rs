@@ -1,7 +1,8 @@
 //! Clients: one task per connection, from accept to the end of its session.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fmt::Display;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::router::{Out, Router};
 use crate::session::registry::Bound as Place;
 use crate::session::{Entry, Envelope, Order, Origin, Resumable, Session, Shared};
 use crate::stream::sm::{AckQueue, Counter, Refusal};
-use crate::stream::{Answer, BindRefusal, Profiles};
+use crate::stream::{Answer, BindRefusal, Blame, Profiles, StreamFault};
 
 mod bound;
 mod detached;
@@ -53,6 +54,17 @@ struct Resumed {
     h: Counter,
 }
 
+/// A connection that has just come.
+pub struct Arrival {
+    pub stream: TcpStream,
+    /// The client's address, also behind a load balancer.
+    pub peer: SocketAddr,
+    /// TLS comes before the stream.
+    pub direct_tls: bool,
+    /// Given back as soon as the client has signed in.
+    pub counted: Counted,
+}
+
 /// Everything that a client's connection needs.
 pub struct C2s {
     pub router: Arc<Router>,
@@ -65,11 +77,9 @@ pub struct C2s {
 
 impl C2s {
     /// Serves one connection until its session is over or has moved to another connection.
-    /// `counted` is given back as soon as the client has signed in. What a phase needs is boxed,
-    /// and goes with it: a connection that waits is one small task.
-    pub async fn serve(self: Arc<Self>, stream: TcpStream, direct_tls: bool, counted: Counted) {
-        let opening = self.clone().open(stream, direct_tls, counted);
-        let mut bound = match Box::pin(opening).await {
+    /// What a phase needs is boxed, and goes with it: a connection that waits is one small task.
+    pub async fn serve(self: Arc<Self>, arrival: Box<Arrival>) {
+        let mut bound = match Box::pin(self.clone().open(arrival)).await {
             Ok(bound) => bound,
             Err(None) => return,
             Err(Some(session)) => {
@@ -93,10 +103,9 @@ impl C2s {
     /// already leaves that behind.
     async fn open(
         self: Arc<Self>,
-        stream: TcpStream,
-        direct_tls: bool,
-        counted: Counted,
+        arrival: Box<Arrival>,
     ) -> Result<Box<Bound>, Option<Box<Session>>> {
+        let Arrival { stream, peer, direct_tls, counted } = *arrival;
         let mut io = Io::plain(stream);
         if direct_tls
             && let Err(error) = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE).await
@@ -104,7 +113,7 @@ impl C2s {
             tracing::debug!(%error, "TLS handshake failed");
             return Err(None);
         }
-        let negotiation = negotiate::negotiate(self.clone(), io).await;
+        let negotiation = negotiate::negotiate(self.clone(), io, peer).await;
         drop(counted);
         let mut ready = match negotiation {
             Negotiated::Ready(ready) => *ready,
@@ -284,9 +293,9 @@ impl C2s {
         Resumable { token, window, unacknowledged, asked: false }
     }
 
-    fn origin(&self, io: &Io, mechanism: &'static str) -> Origin {
+    fn origin(&self, peer: SocketAddr, io: &Io, mechanism: &'static str) -> Origin {
         Origin {
-            peer: io.peer_addr().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            peer,
             tls: io.tls().map(|tls| tls.version),
             mechanism,
             since: self.router.clock.now(),
@@ -307,4 +316,12 @@ async fn settled(shared: &Shared) -> Counter {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Counter(watermark.restart())
+}
+
+/// Notes why a stream is ended: what clients do wrong is everyday, a bug is not.
+fn note(who: &dyn Display, fault: &StreamFault) {
+    match fault.blame() {
+        Blame::Bug => tracing::error!(%who, ?fault, "a bug ends a stream"),
+        Blame::Peer | Blame::Local => tracing::debug!(%who, %fault, "stream ended"),
+    }
 }

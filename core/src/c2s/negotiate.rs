@@ -2,13 +2,14 @@
 //! performs what it wants.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::bound::render;
-use super::{C2s, Resumed, Settings};
+use super::{C2s, Resumed, Settings, note};
 use crate::host::HostId;
 use crate::net::Io;
 use crate::net::tls::TlsInfo;
@@ -65,6 +66,7 @@ enum Owned {
 struct Negotiation {
     c2s: Arc<C2s>,
     io: Io,
+    peer: SocketAddr,
     framer: Framer,
     context: StreamContext,
     memo: AddressMemo,
@@ -88,11 +90,12 @@ pub(super) enum Negotiated {
 }
 
 /// Negotiates until there is a session or the connection ends.
-pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io) -> Negotiated {
+pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io, peer: SocketAddr) -> Negotiated {
     let facts = io.tls().map(facts);
     let mut negotiation = Negotiation {
         state: StreamState::new(c2s.profiles(), facts),
         io,
+        peer,
         framer: Framer::new(FrameLimits::UNAUTHENTICATED),
         context: StreamContext::new(ContentNamespace::Client),
         memo: AddressMemo::default(),
@@ -206,7 +209,7 @@ impl Negotiation {
                 self.io.forget_channel_binding();
             }
             Output::LoginFailed { username } => {
-                self.c2s.oracle.failed(self.peer(), HostId::FIRST, &username);
+                self.c2s.oracle.failed(self.peer.ip(), HostId::FIRST, &username);
             }
             // The answer to the question brought the session.
             Output::Bind { .. } => {}
@@ -221,7 +224,7 @@ impl Negotiation {
     async fn answer(&mut self, question: Question) -> Result<Answer, Failure> {
         let (session, answer) = match question {
             Question::Bind { account, jid, .. } => {
-                let origin = self.c2s.origin(&self.io, self.mechanism);
+                let origin = self.c2s.origin(self.peer, &self.io, self.mechanism);
                 match self.c2s.bind(account, jid, origin).await {
                     Ok(session) => {
                         let jid = session.jid().clone();
@@ -240,18 +243,13 @@ impl Negotiation {
                 }
             }
             question => {
-                let answer = self.c2s.oracle.answer(self.peer(), question);
+                let answer = self.c2s.oracle.answer(self.peer.ip(), question);
                 let answer = timeout_at(self.deadline(), answer).await;
                 return answer.map_err(|_| StreamFault::TimedOut.into());
             }
         };
         self.session = Some(session);
         Ok(answer)
-    }
-
-    fn peer(&self) -> std::net::IpAddr {
-        let peer = self.io.peer_addr();
-        peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical())
     }
 
     async fn start_tls(&mut self) -> Result<(), Failure> {
@@ -289,7 +287,7 @@ impl Negotiation {
 
     async fn fail(&mut self, failure: Failure) {
         if let Failure::Fault(fault) = failure {
-            tracing::debug!(peer = %self.peer(), %fault, "negotiation failed");
+            note(&self.peer.ip(), &fault);
             self.out.fail(&fault, &self.c2s.profiles());
             // What the kernel does not take at once is sent by the shutdown.
             let (io, text) = (&mut self.io, std::mem::take(&mut self.out.text));

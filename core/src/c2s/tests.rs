@@ -1,7 +1,7 @@
 use super::*;
 use crate::stanza::Stanza;
 
-fn future_size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+fn future_size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
     size_of::<F>()
 }
 
@@ -17,6 +17,6 @@ fn a_waiting_connection_stays_small() {
         ("stanza", size_of::<Stanza>()),
         ("envelope", size_of::<Envelope>()),
     ];
-    let expected = [248, 328, 24, 288, 216, 24];
+    let expected = [184, 328, 24, 288, 216, 24];
     assert_eq!(sizes.map(|(_, size)| size), expected, "{sizes:?}");
 }

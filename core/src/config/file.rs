@@ -34,6 +34,7 @@ pub struct Listen {
     pub addresses: Vec<IpAddr>,
     pub console_addresses: Vec<IpAddr>,
     pub certificates: PathBuf,
+    pub proxy_protocol: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("listen", "addresses", "Where clients and servers connect to; :: is every address, IPv4 too."),
     ("listen", "console_addresses", "Where the console and the API listen."),
     ("listen", "certificates", "Folder of certificates and keys (PEM), relative to this file."),
+    (
+        "listen",
+        "proxy_protocol",
+        "true behind a load balancer that tells whose connection it forwards (PROXY protocol 1 or 2):\nthen clients cannot connect to the client ports but through it.",
+    ),
     ("ports", "c2s", "Clients, STARTTLS. Each port: a number, 0 for any free one, or \"off\"."),
     ("ports", "c2s_tls", "Clients, direct TLS."),
     ("ports", "s2s", "Servers, STARTTLS."),
@@ -206,7 +212,12 @@ impl Default for Listen {
     fn default() -> Listen {
         let all = vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let console_addresses = all.clone();
-        Listen { addresses: all, console_addresses, certificates: "certs".into() }
+        Listen {
+            addresses: all,
+            console_addresses,
+            certificates: "certs".into(),
+            proxy_protocol: false,
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The XMPP half of the wiring: router, extensions and client streams.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::Foundation;
 use crate::auth::mechanism::Mechanism;
 use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
-use crate::c2s::{self, C2s, Oracle};
+use crate::c2s::{self, Arrival, C2s, Oracle};
 use crate::host::HostId;
 use crate::im::{self, Im};
 use crate::jid::Jid;
 use crate::net::limits::Unauthenticated;
 use crate::net::listener::Listener;
+use crate::net::proxy_protocol::{self, Origin};
 use crate::net::tls::{Certificates, Service};
 use crate::ns;
 use crate::properties::Declared;
@@ -36,6 +39,8 @@ use crate::xml::FrameLimits;
 const CONNECTIONS: usize = 1 << 20;
 /// Failed attempts to sign in or to register on one stream (RFC 6120 §6.4.5).
 const MAX_FAILURES: u8 = 5;
+/// Time for a load balancer to tell whose connection it forwards.
+const PROXY_HEADER: Duration = Duration::from_secs(10);
 /// How long the sessions may take to say good-bye when the node stops serving.
 const FAREWELL: Duration = Duration::from_secs(8);
 
@@ -55,6 +60,8 @@ pub struct Xmpp {
     c2s: Arc<C2s>,
     pending: Arc<Unauthenticated>,
     slots: Arc<Semaphore>,
+    /// A load balancer tells whose connections it forwards.
+    behind_proxy: bool,
 }
 
 impl Xmpp {
@@ -117,7 +124,8 @@ impl Xmpp {
         });
         tracker.spawn("idle clients", c2s.clone().watch_idle(tracker.soft().clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        Xmpp { router, removal, c2s, pending: Arc::default(), slots }
+        let behind_proxy = foundation.config.listen.proxy_protocol;
+        Xmpp { router, removal, c2s, pending: Arc::default(), slots, behind_proxy }
     }
 
     /// Accepts clients on `listener` until `stop`.
@@ -129,17 +137,41 @@ impl Xmpp {
         stop: CancellationToken,
     ) {
         let accept = listener.serve(self.slots.clone(), stop, |stream, peer, permit| {
-            let cap = self.c2s.settings.unauthenticated.get();
-            let Some(counted) = self.pending.admit(peer.ip(), cap) else {
-                return tracing::info!(%peer, "too many connections that have not signed in");
-            };
+            let admitting = Box::pin(self.clone().admit(stream, peer, direct_tls));
             let c2s = self.c2s.clone();
             tracker.spawn("client", async move {
-                c2s.serve(stream, direct_tls, counted).await;
+                if let Some(arrival) = admitting.await {
+                    c2s.serve(arrival).await;
+                }
                 drop(permit);
             });
         });
         accept.await;
+    }
+
+    /// Finds out whose connection it is; `None` when it cannot be, or when he has too many.
+    async fn admit(
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        mut peer: SocketAddr,
+        direct_tls: bool,
+    ) -> Option<Box<Arrival>> {
+        if self.behind_proxy {
+            match proxy_protocol::read(&mut stream, Instant::now() + PROXY_HEADER).await {
+                Ok(Origin::Forwarded { source, .. }) => peer = source,
+                Ok(Origin::Unknown) => {}
+                Err(error) => {
+                    tracing::info!(proxy = %peer, %error, "refused a connection");
+                    return None;
+                }
+            }
+        }
+        let cap = self.c2s.settings.unauthenticated.get();
+        let Some(counted) = self.pending.admit(peer.ip(), cap) else {
+            tracing::info!(%peer, "too many connections that have not signed in");
+            return None;
+        };
+        Some(Box::new(Arrival { stream, peer, direct_tls, counted }))
     }
 
     /// Ends all sessions; what their clients did not get is stored.
