@@ -24,7 +24,7 @@ const CACHE_FRESH: Duration = Duration::from_secs(30);
 /// The same for names that have no account.
 const UNKNOWN_FRESH: Duration = Duration::from_secs(5);
 /// Accounts to remember, and as many names without; an account takes some 500 octets.
-const CACHE_SIZE: usize = 5_000;
+const CACHE_SIZE: usize = 2_000;
 
 /// Why an account cannot be made, changed or asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
