@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -73,6 +74,8 @@ pub struct C2s {
     /// What hosts offer; asked for each connection, so that settings count at once.
     pub profiles: Box<dyn Fn() -> Profiles + Send + Sync>,
     pub settings: Settings,
+    /// Sessions that nobody finds any more, but whose stanzas are still on their way elsewhere.
+    pub ending: AtomicUsize,
 }
 
 impl C2s {
@@ -174,6 +177,7 @@ impl C2s {
     /// client did not get goes elsewhere.
     async fn end(self: Arc<Self>, mut session: Box<Session>, written: Vec<Envelope>) {
         let shared = session.shared.clone();
+        let _ending = Ending::begin(&self.ending);
         self.router.registry.unbind(&shared);
         let mut out = Out::default();
         self.router.im.session_ended(&mut session, &mut out);
@@ -189,6 +193,11 @@ impl C2s {
             self.router.registry.forget_resume(&token);
         }
         shared.mailbox.end();
+    }
+
+    /// Sessions that are there, or not yet wholly gone.
+    pub fn sessions(&self) -> usize {
+        self.router.registry.local_count() + self.ending.load(Ordering::Acquire)
     }
 
     /// A client has the stanza.
@@ -323,5 +332,21 @@ fn note(who: &dyn Display, fault: &StreamFault) {
     match fault.blame() {
         Blame::Bug => tracing::error!(%who, ?fault, "a bug ends a stream"),
         Blame::Peer | Blame::Local => tracing::debug!(%who, %fault, "stream ended"),
+    }
+}
+
+/// Counts a session while it ends, however that goes.
+struct Ending<'c>(&'c AtomicUsize);
+
+impl<'c> Ending<'c> {
+    fn begin(count: &'c AtomicUsize) -> Ending<'c> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Ending(count)
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -15,6 +15,7 @@ use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::ns;
 use crate::session::Duty;
+use crate::session::duty::CONTENT;
 use crate::stanza::{ChildRef, Kind, Marks, Stanza};
 use crate::xml::Element;
 
@@ -86,7 +87,7 @@ const STRIP_STANZA_IDS: Step = Step {
 /// The recipient's copy, under the id that the stanza then bears (XEP-0359, XEP-0313 §5.1.3).
 const ARCHIVE_RECEIVED: Step = Step {
     name: "archive-received",
-    marks: Marks::BODY,
+    marks: CONTENT,
     failure: Failure::Closed,
     run: |router, passage| {
         if let Some(id) = archive(router, passage, false) {
@@ -99,7 +100,7 @@ const ARCHIVE_RECEIVED: Step = Step {
 /// The sender's copy.
 const ARCHIVE_SENT: Step = Step {
     name: "archive-sent",
-    marks: Marks::BODY,
+    marks: CONTENT,
     failure: Failure::Open,
     run: |router, passage| {
         archive(router, passage, true);

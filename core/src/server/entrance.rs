@@ -32,7 +32,9 @@ impl Entrance<'_> {
         match serving {
             Serving::Serving if self.open.is_none() => {
                 // What earlier runs were about to deliver is for whoever comes now.
-                self.xmpp.router.im.reclaim().await?;
+                if let Err(error) = self.xmpp.router.im.reclaim().await {
+                    tracing::warn!(%error, "held messages wait for the next start");
+                }
                 self.open()
             }
             Serving::Serving => Ok(()),
@@ -70,7 +72,7 @@ impl Entrance<'_> {
     pub async fn close(&mut self) {
         let Some(stop) = self.open.take() else { return };
         stop.cancel();
-        self.xmpp.disconnect_all().await;
+        self.xmpp.disconnect_all(&self.foundation.db).await;
     }
 
     fn publish(&self, ports: &OpenPorts) -> Result<(), ServerError> {

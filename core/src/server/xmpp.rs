@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Foundation;
@@ -29,6 +30,7 @@ use crate::services::archive::{self, Archive};
 use crate::services::removal::Removal;
 use crate::session::{CloseReason, Order, Registry};
 use crate::shutdown::Tracker;
+use crate::storage::Db;
 use crate::stream::features::{self, Caps, Limits, StreamFeature};
 use crate::stream::{self, Profile, Profiles};
 use crate::xep::register::Registration;
@@ -121,6 +123,7 @@ impl Xmpp {
             profiles: profiles(foundation, router.hosts.clone(), services),
             settings: c2s::Settings::of(properties),
             router: router.clone(),
+            ending: AtomicUsize::new(0),
         });
         tracker.spawn("idle clients", c2s.clone().watch_idle(tracker.soft().clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
@@ -174,14 +177,19 @@ impl Xmpp {
         Some(Box::new(Arrival { stream, peer, direct_tls, counted }))
     }
 
-    /// Ends all sessions; what their clients did not get is stored.
-    pub async fn disconnect_all(&self) {
+    /// Ends all sessions; what their clients did not get is stored and committed.
+    pub async fn disconnect_all(&self, db: &Db) {
         self.router.registry.each_local(|session| {
             session.mailbox.order(Order::Close(CloseReason::Shutdown));
         });
         let deadline = Instant::now() + FAREWELL;
-        while self.router.registry.local_count() > 0 && Instant::now() < deadline {
+        while self.c2s.sessions() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if timeout_at(deadline, db.appends_done()).await.is_err() {
+            tracing::warn!(
+                "the database is slow: what was stored last is committed when it answers"
+            );
         }
     }
 }

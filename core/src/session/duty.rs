@@ -12,14 +12,16 @@ use super::Shared;
 use crate::clock::StanzaId;
 use crate::stanza::{Kind, Marks, MessageType, Stanza};
 
+/// What makes a message worth keeping: content, the hint of XEP-0334 §4.4, an invitation.
+pub const CONTENT: Marks = Marks::BODY
+    .union(Marks::HINT_STORE)
+    .union(Marks::ENCRYPTED)
+    .union(Marks::MUC_USER)
+    .union(Marks::CONFERENCE);
+
 /// Whether the server answers for a message once its sender was told `h`: chat and normal messages
-/// with content (or the hint of XEP-0334 §4.4), and invitations.
+/// with [`CONTENT`].
 pub fn is_durable(stanza: &Stanza) -> bool {
-    const CONTENT: Marks = Marks::BODY
-        .union(Marks::HINT_STORE)
-        .union(Marks::ENCRYPTED)
-        .union(Marks::MUC_USER)
-        .union(Marks::CONFERENCE);
     matches!(stanza.head.kind, Kind::Message(MessageType::Chat | MessageType::Normal))
         && stanza.marks.intersects(CONTENT)
         && !stanza.marks.intersects(Marks::HINT_NO_STORE)

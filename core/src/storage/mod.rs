@@ -157,6 +157,11 @@ impl Db {
         self.0.appends.ready().await;
     }
 
+    /// Waits until everything that was appended is committed.
+    pub async fn appends_done(&self) {
+        self.0.appends.drained().await;
+    }
+
     /// The oldest id whose append is not committed yet: archive pages end below it, so that a
     /// client that pages `after` an id never skips one.
     pub fn oldest_pending(&self) -> Option<StanzaId> {
