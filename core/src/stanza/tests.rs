@@ -182,6 +182,22 @@ fn websocket_elements_declare_their_namespace() {
     assert!(matches!(parse(b"<message/>", &context, &mut memo), Ok(Parsed::Element(_))));
 }
 
+/// What is written must always be read again: handlers rely on it.
+#[test]
+fn a_stanza_whose_canonical_form_could_not_be_read_is_refused() {
+    let deep = "<p:a p:x='' q:y=''><q:a p:x='' q:y=''>".repeat(30);
+    let ends = "</q:a></p:a>".repeat(30);
+    let frame = format!("<message><a xmlns:p='urn:p' xmlns:q='urn:q'>{deep}{ends}</a></message>");
+    assert!(matches!(read(&frame), Err(XmlError::PolicyViolation(_))));
+}
+
+#[test]
+fn prefixes_do_not_blow_a_stanza_up() {
+    let (long, many) = ("x".repeat(20_000), "<p:a/>".repeat(9_000));
+    let frame = format!("<message><a xmlns:p='urn:{long}'>{many}</a></message>");
+    assert!(matches!(read(&frame), Err(XmlError::PolicyViolation(_))));
+}
+
 mod properties {
     use proptest::prelude::*;
 

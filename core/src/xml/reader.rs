@@ -14,7 +14,7 @@ use super::tag::{RawAttribute, RawAttributes, split};
 use crate::ns;
 
 /// Attributes of one element; again as many namespace declarations may be in scope.
-const MAX_ATTRIBUTES: usize = 64;
+pub(super) const MAX_ATTRIBUTES: usize = 64;
 /// Nesting within a frame.
 const MAX_DEPTH: usize = 64;
 /// Elements within a frame.
