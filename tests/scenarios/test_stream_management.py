@@ -3,6 +3,7 @@
 import pytest
 
 from play import Login, Stage, StreamClosed, ns
+from servers.process import wait_until
 
 
 def with_sm(stage, user, resource=None):
@@ -52,6 +53,22 @@ def test_the_server_counts_stanzas(stage):
     juliet.message("nobody-at-all@localhost", "hi", "headline")
     juliet.sync()
     assert juliet.acknowledged() == 3
+
+
+def test_a_request_right_behind_something_that_takes_time_is_answered(stage):
+    """The probed account is not in memory: the server must look it up."""
+    juliet, romeo = with_sm(stage, stage.user("juliet")), stage.user("romeo")
+    juliet.send(f"<presence type='probe' to='{romeo}'/><r xmlns='{ns.SM}'/>")
+    juliet.expect(lambda s: s.tag == f"{{{ns.SM}}}a", "<a/>")
+
+
+@pytest.mark.needs("strict")
+def test_a_recipient_that_does_not_read_holds_up_no_acknowledgement(stage):
+    """More than the kernel takes waits for Juliet; copies of it are kept instead."""
+    romeo, juliet = with_sm(stage, stage.user("romeo")), stage.enter("juliet")
+    for _ in range(200):
+        romeo.message(juliet, "x" * 60_000)
+    wait_until(lambda: romeo.acknowledged() == 201, "all messages are acknowledged")
 
 
 @pytest.mark.needs("strict")

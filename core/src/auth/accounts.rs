@@ -87,6 +87,11 @@ struct Cache {
 }
 
 impl Cache {
+    fn empty(changes: u64) -> Cache {
+        let (logins, unknown) = (Generations::new(CACHE_SIZE), Generations::new(CACHE_SIZE));
+        Cache { logins, unknown, changes }
+    }
+
     /// What is remembered of a name: its account, or that it has none.
     fn get(&mut self, key: &Key, now: Timestamp) -> Option<Option<Arc<Login>>> {
         match self.logins.get(key) {
@@ -120,8 +125,7 @@ impl Accounts {
     ) -> Result<Accounts, StorageError> {
         let fresh = clock.random().bytes();
         let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
-        let (logins, unknown) = (Generations::new(CACHE_SIZE), Generations::new(CACHE_SIZE));
-        let cache = Mutex::new(Cache { logins, unknown, changes: 0 });
+        let cache = Mutex::new(Cache::empty(0));
         Ok(Accounts { db, clock, derivation, secret, iterations: DEFAULT_ITERATIONS, cache })
     }
 
@@ -313,6 +317,12 @@ impl Accounts {
     /// Forgets what is remembered of a name, because another node has changed it.
     pub fn invalidate(&self, host: HostId, username: &str) {
         self.forget(&(host, username.into()));
+    }
+
+    /// Forgets everything, because other nodes may have changed anything.
+    pub fn forget_all(&self) {
+        let mut cache = self.cache.lock();
+        *cache = Cache::empty(cache.changes + 1);
     }
 
     fn forget(&self, key: &Key) {

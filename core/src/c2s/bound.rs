@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::detached::spool_late;
+use super::detached::{is_full, spool_late};
 use super::inbound::{Event, Inbound};
 use super::note;
 use super::scratch::Scratch;
@@ -128,7 +128,11 @@ impl Bound {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         Scratch::lend(|scratch| {
             let event = self.poll_parts(cx, scratch);
-            self.write_out(cx, scratch, event)
+            let event = self.write_out(cx, scratch, event);
+            if event.is_pending() {
+                self.poll_spool(cx);
+            }
+            event
         })
     }
 
@@ -145,7 +149,6 @@ impl Bound {
         if let Poll::Ready(event) = self.poll_mailbox(cx, scratch) {
             return Poll::Ready(event);
         }
-        self.poll_spool(cx);
         Poll::Pending
     }
 
@@ -219,12 +222,16 @@ impl Bound {
             resumable.ask(&mut scratch.write);
         }
         for order in orders {
-            match order {
-                Order::Acknowledge => self.inbound.acknowledge(&mut scratch.write),
-                Order::Close(reason) => event = Some(Event::Close(reason)),
-                Order::Replace(by) => event = Some(Event::Replace(by)),
-                Order::Surrender(to) => event = Some(Event::Surrender(to)),
-            }
+            let ending = match order {
+                Order::Acknowledge => {
+                    self.inbound.acknowledge(&mut scratch.write);
+                    continue;
+                }
+                Order::Close(reason) => Event::Close(reason),
+                Order::Replace(by) => Event::Replace(by),
+                Order::Surrender(to) => Event::Surrender(to),
+            };
+            event.get_or_insert(ending);
         }
         event.map_or(Poll::Pending, Poll::Ready)
     }
@@ -232,9 +239,7 @@ impl Bound {
     /// A client that reads or acknowledges slowly keeps what is for it in the mailbox, where it is
     /// bounded.
     fn has_room(&self, scratch: &Scratch) -> bool {
-        let resumable = self.inbound.session.resumable.as_ref();
-        self.io.pending() + scratch.write.len() < HIGH_WATER
-            && resumable.is_none_or(|resumable| !resumable.unacknowledged.is_full())
+        self.io.pending() + scratch.write.len() < HIGH_WATER && !is_full(&self.inbound.session)
     }
 
     /// Renders one stanza, and keeps it as long as it may have to be given to somebody else.
@@ -283,14 +288,19 @@ impl Bound {
         }
     }
 
-    /// Puts messages that are acknowledged late into the offline table.
+    /// Puts messages that are acknowledged late into the offline table, and those that the client
+    /// is slow to take.
     fn poll_spool(&mut self, cx: &mut Context<'_>) {
+        let slow = self.io.pending() > 0 || is_full(&self.inbound.session);
+        if slow && self.spool.is_none() {
+            self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
+        }
         let Some(timer) = &mut self.spool else { return };
         if timer.as_mut().poll(cx).is_pending() {
             return;
         }
         self.spool = None;
-        spool_late(&self.inbound.c2s.router.im, &self.inbound.session);
+        spool_late(&self.inbound.c2s.router.im, &self.inbound.session, &self.unflushed);
     }
 
     /// Ends the stream properly, with an error if there is one.

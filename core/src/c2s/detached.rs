@@ -38,11 +38,13 @@ pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome
             if until == deadline {
                 return Outcome::Over(session, None);
             }
-            spool = None;
-            spool_late(im, &session);
+            spool_late(im, &session, &[]);
+            // What comes to the mailbox then does not come through here.
+            spool = is_full(&session).then(|| Instant::now() + SPOOL_AFTER);
             continue;
         };
-        if keep(&mut session, &mut inbox) && spool.is_none() {
+        let awaited = keep(&mut session, &mut inbox) || is_full(&session);
+        if awaited && spool.is_none() {
             spool = Some(Instant::now() + SPOOL_AFTER);
         }
         session = match obey(session, taken.orders) {
@@ -56,10 +58,12 @@ pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome
 /// Takes from the mailbox while there is room; then it fills, and what is durable goes elsewhere.
 fn poll(session: &Session, cx: &mut Context<'_>, inbox: &mut VecDeque<Envelope>) -> Poll<Taken> {
     let mailbox = &session.shared.mailbox;
-    match &session.resumable {
-        Some(resumable) if resumable.unacknowledged.is_full() => mailbox.poll_orders(cx),
-        _ => mailbox.poll(cx, inbox),
-    }
+    if is_full(session) { mailbox.poll_orders(cx) } else { mailbox.poll(cx, inbox) }
+}
+
+/// As much as it may is unacknowledged.
+pub(super) fn is_full(session: &Session) -> bool {
+    session.resumable.as_ref().is_some_and(|resumable| resumable.unacknowledged.is_full())
 }
 
 /// What the orders do to a session without a client.
@@ -97,10 +101,13 @@ fn keep(session: &mut Session, inbox: &mut VecDeque<Envelope>) -> bool {
     awaited
 }
 
-/// Puts what senders wait for into the offline table.
-pub(super) fn spool_late(im: &Arc<Im>, session: &Session) {
-    let late = session.resumable.as_ref().map(|resumable| resumable.start_spool());
-    if let Some(late) = late.filter(|late| !late.is_empty()) {
+/// Puts what senders wait for into the offline table: what is `written`, what is not acknowledged
+/// and what the mailbox holds as long as the client takes nothing.
+pub(super) fn spool_late(im: &Arc<Im>, session: &Session, written: &[Envelope]) {
+    let mut late: Vec<_> = written.iter().filter_map(Envelope::start_spool).collect();
+    late.extend(session.resumable.iter().flat_map(|resumable| resumable.start_spool()));
+    late.extend(session.shared.mailbox.start_spool());
+    if !late.is_empty() {
         im.spool(&session.shared, late);
     }
 }

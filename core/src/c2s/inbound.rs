@@ -102,8 +102,14 @@ impl Inbound {
             }
             Parsed::Element(element) if element.ns == ns::SM => {
                 // An acknowledgement covers what was sent before it, also what still waits.
-                self.settle(scratch)?;
-                self.stream_management(&element, scratch)?;
+                let settled = self.settle(scratch);
+                if let Err(end) = self.stream_management(&element, scratch) {
+                    if settled.is_ok() {
+                        return Err(end);
+                    }
+                    self.ending = Some(Box::new(end));
+                }
+                settled?;
             }
             Parsed::Element(_) => return Err(Event::Fault(StreamFault::UnknownElement)),
         }

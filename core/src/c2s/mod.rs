@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
@@ -19,7 +20,7 @@ use crate::net::limits::Counted;
 use crate::net::tls::TlsAcceptor;
 use crate::router::{Out, Router};
 use crate::session::registry::Bound as Place;
-use crate::session::{Entry, Envelope, Order, Origin, Resumable, Session, Shared};
+use crate::session::{CloseReason, Entry, Envelope, Order, Origin, Resumable, Session, Shared};
 use crate::stream::sm::{AckQueue, Counter, Refusal};
 use crate::stream::{Answer, BindRefusal, Blame, Profiles, StreamFault};
 
@@ -76,6 +77,10 @@ pub struct C2s {
     pub settings: Settings,
     /// Sessions that nobody finds any more, but whose stanzas are still on their way elsewhere.
     pub ending: AtomicUsize,
+    /// The node does not serve: who is bound now is told so at once.
+    pub leaving: AtomicBool,
+    /// Ends negotiations when the server stops.
+    pub stop: CancellationToken,
 }
 
 impl C2s {
@@ -229,7 +234,13 @@ impl C2s {
         let id = registry.next_id();
         let mailbox = self.settings.mailbox_kb.get() * 1024;
         let shared = Arc::new(Shared::new(id, (host, account), jid, origin, mailbox));
-        if let Place::Replaced(Entry::Local(old)) = registry.bind(&shared) {
+        let place = registry.bind(&shared);
+        // Read after the session is registered: whoever ends all sessions either finds it or has
+        // set this before.
+        if self.leaving.load(Ordering::SeqCst) {
+            shared.mailbox.order(Order::Close(CloseReason::Shutdown));
+        }
+        if let Place::Replaced(Entry::Local(old)) = place {
             let (done, over) = oneshot::channel();
             old.mailbox.order(Order::Replace(done));
             // It answers by dropping its end, when everything is done.
@@ -250,12 +261,17 @@ impl C2s {
         // Somebody else's session is as unknown as one that never was.
         let shared =
             shared.filter(|s| s.account == account).ok_or(refused(Refusal::ItemNotFound))?;
-        let (surrender, claim) = oneshot::channel();
+        let (surrender, mut claim) = oneshot::channel();
         shared.mailbox.order(Order::Surrender(surrender));
-        let mut session = match timeout(HANDOVER, claim).await {
-            Ok(Ok(session)) => session,
-            _ => return Err(refused(Refusal::ItemNotFound)),
+        let claimed = match timeout(HANDOVER, &mut claim).await {
+            Ok(claimed) => claimed.ok(),
+            // It may have come at this very moment, and must not be lost with the channel.
+            Err(_) => {
+                claim.close();
+                claim.try_recv().ok()
+            }
         };
+        let mut session = claimed.ok_or(refused(Refusal::ItemNotFound))?;
         let Some(resumable) = &mut session.resumable else {
             return Err(refused(Refusal::ItemNotFound));
         };

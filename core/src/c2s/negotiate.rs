@@ -118,7 +118,10 @@ pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io, peer: SocketAddr) -> Negoti
 impl Negotiation {
     async fn run(&mut self) -> Result<(), Failure> {
         while !matches!(self.state, StreamState::Bound(_)) {
-            let frame = match timeout_at(self.deadline(), self.frame()).await {
+            let (c2s, deadline) = (self.c2s.clone(), self.deadline());
+            let frame = timeout_at(deadline, self.frame());
+            let frame = c2s.stop.run_until_cancelled(frame).await;
+            let frame = match frame.ok_or(StreamFault::SystemShutdown)? {
                 Ok(frame) => frame?,
                 Err(_) => {
                     self.step(Input::Deadline)?;

@@ -108,9 +108,10 @@ const ARCHIVE_SENT: Step = Step {
     },
 };
 
-/// XEP-0359: `<stanza-id/>` that claims to be by this account.
+/// XEP-0359: `<stanza-id/>` that claims to be by this account, however its address is written.
 fn is_stanza_id_by(child: &ChildRef<'_>, owner: &str) -> bool {
-    child.is("stanza-id", ns::STANZA_ID) && child.element().attr("by") == Some(owner)
+    let is_owner = |by: &str| Jid::parse(by).is_ok_and(|by| by.bare_str() == owner);
+    child.is("stanza-id", ns::STANZA_ID) && child.element().attr("by").is_some_and(is_owner)
 }
 
 fn stanza_id(by: &str, id: StanzaId) -> Bytes {

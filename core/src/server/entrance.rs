@@ -35,6 +35,7 @@ impl Entrance<'_> {
                 if let Err(error) = self.xmpp.router.im.reclaim().await {
                     tracing::warn!(%error, "held messages wait for the next start");
                 }
+                self.foundation.accounts.forget_all();
                 self.open()
             }
             Serving::Serving => Ok(()),
@@ -55,6 +56,7 @@ impl Entrance<'_> {
         let mut ports = self.ports.clone();
         (ports.c2s, ports.c2s_tls) = (port(&starttls), port(&direct));
         let stop = self.foundation.tracker.soft().child_token();
+        self.xmpp.connect();
         for (listeners, direct_tls) in [(starttls, false), (direct, true)] {
             for listener in listeners {
                 let tracker = self.foundation.tracker.clone();

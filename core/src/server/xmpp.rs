@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -122,6 +122,8 @@ impl Xmpp {
             tls: certificates.acceptor(Service::Client),
             profiles: profiles(foundation, router.hosts.clone(), services),
             settings: c2s::Settings::of(properties),
+            leaving: AtomicBool::new(true),
+            stop: tracker.soft().clone(),
             router: router.clone(),
             ending: AtomicUsize::new(0),
         });
@@ -177,8 +179,15 @@ impl Xmpp {
         Some(Box::new(Arrival { stream, peer, direct_tls, counted }))
     }
 
-    /// Ends all sessions; what their clients did not get is stored and committed.
+    /// Lets clients have sessions from now on.
+    pub fn connect(&self) {
+        self.c2s.leaving.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends all sessions, also those that are just being bound; what their clients did not get is
+    /// stored and committed.
     pub async fn disconnect_all(&self, db: &Db) {
+        self.c2s.leaving.store(true, Ordering::SeqCst);
         self.router.registry.each_local(|session| {
             session.mailbox.order(Order::Close(CloseReason::Shutdown));
         });

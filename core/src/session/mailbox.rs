@@ -41,6 +41,13 @@ impl Envelope {
         Envelope { stanza, to: ToOverride::Keep, duty: None }
     }
 
+    /// The message, when its sender waits for it and nobody spools it yet; from now on the caller
+    /// does.
+    pub fn start_spool(&self) -> Option<(Arc<Stanza>, Arc<Duty>)> {
+        let duty = self.duty.as_ref()?;
+        duty.start_spool().then(|| (self.stanza.clone(), duty.clone()))
+    }
+
     /// Approximate size in memory, in octets.
     pub fn size(&self) -> usize {
         self.stanza.payload.bytes.len() + size_of::<Stanza>() + size_of::<Envelope>()
@@ -73,7 +80,22 @@ pub enum Order {
     Acknowledge,
 }
 
-/// Result of [`Mailbox::poll`]: how many envelopes were taken, and the orders.
+impl Order {
+    /// Of orders that are read together only the first that ends the connection is obeyed. A
+    /// session whose resource has gone, or that must end, is not handed to anybody else; one that
+    /// its connection merely leaves behind still is.
+    fn rank(&self) -> u8 {
+        match self {
+            Order::Acknowledge => 0,
+            Order::Replace(_) => 1,
+            Order::Close(CloseReason::Kicked | CloseReason::Shutdown) => 2,
+            Order::Surrender(_) => 3,
+            Order::Close(CloseReason::Stalled | CloseReason::Idle) => 4,
+        }
+    }
+}
+
+/// Result of [`Mailbox::poll`]: how many envelopes were taken, and the orders, the strongest first.
 #[derive(Debug, Default)]
 pub struct Taken {
     pub envelopes: usize,
@@ -174,12 +196,17 @@ impl Mailbox {
         if inner.orders.is_empty() {
             return Poll::Pending;
         }
-        Poll::Ready(Taken { envelopes: 0, orders: std::mem::take(&mut inner.orders) })
+        Poll::Ready(Taken { envelopes: 0, orders: inner.take_orders() })
     }
 
     /// What waits now, without waiting for more.
     pub fn take(&self, into: &mut VecDeque<Envelope>) -> Taken {
         self.inner.lock().take(into)
+    }
+
+    /// [`Envelope::start_spool`] of everything that waits.
+    pub fn start_spool(&self) -> Vec<(Arc<Stanza>, Arc<Duty>)> {
+        self.inner.lock().queue.iter().filter_map(Envelope::start_spool).collect()
     }
 
     /// Refuses everything from now on and hands out what still waits.
@@ -222,6 +249,50 @@ impl Inner {
             self.queue = VecDeque::new();
         }
         self.bytes = 0;
-        Taken { envelopes, orders: std::mem::take(&mut self.orders) }
+        Taken { envelopes, orders: self.take_orders() }
+    }
+
+    fn take_orders(&mut self) -> SmallVec<[Order; 1]> {
+        let mut orders = std::mem::take(&mut self.orders);
+        // Of two that claim the session the later one knows better where the client is.
+        orders.reverse();
+        orders.sort_by_key(Order::rank);
+        orders
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order_taken(orders: Vec<Order>) -> SmallVec<[Order; 1]> {
+        let mailbox = Mailbox::new(1 << 20);
+        orders.into_iter().for_each(|order| mailbox.order(order));
+        mailbox.take(&mut VecDeque::new()).orders
+    }
+
+    #[test]
+    fn a_session_that_must_end_is_not_handed_on() {
+        let (surrender, mut claim) = oneshot::channel();
+        let kicked = Order::Close(CloseReason::Kicked);
+        let orders = order_taken(vec![Order::Surrender(surrender), kicked]);
+        assert!(matches!(orders[0], Order::Close(CloseReason::Kicked)));
+        drop(orders);
+        assert!(claim.try_recv().is_err());
+    }
+
+    #[test]
+    fn whoever_takes_the_resource_comes_before_whoever_resumes() {
+        let ((surrender, _claim), (done, _over)) = (oneshot::channel(), oneshot::channel());
+        let orders = order_taken(vec![Order::Surrender(surrender), Order::Replace(done)]);
+        assert!(matches!(orders[0], Order::Replace(_)));
+    }
+
+    #[test]
+    fn a_stalled_session_is_handed_on() {
+        let (surrender, _claim) = oneshot::channel();
+        let stalled = Order::Close(CloseReason::Stalled);
+        let orders = order_taken(vec![stalled, Order::Surrender(surrender)]);
+        assert!(matches!(orders[0], Order::Surrender(_)));
     }
 }

@@ -42,10 +42,6 @@ impl Resumable {
 
     /// What senders still wait for and nobody spools yet; from now on the caller does.
     pub fn start_spool(&self) -> Vec<(Arc<Stanza>, Arc<Duty>)> {
-        let late = self.unacknowledged.unacked().filter_map(|envelope| {
-            let duty = envelope.duty.as_ref()?;
-            duty.start_spool().then(|| (envelope.stanza.clone(), duty.clone()))
-        });
-        late.collect()
+        self.unacknowledged.unacked().filter_map(Envelope::start_spool).collect()
     }
 }

@@ -154,8 +154,11 @@ impl Im {
         self.append(store::FREE, values, move || im.flush_soon(key, &owner));
     }
 
-    /// Frees what earlier runs and other nodes hold. For the start of a node that serves alone.
+    /// Frees what earlier runs and other nodes hold, and forgets what is known of the tables: others
+    /// may have served meanwhile. For when a node begins to serve alone.
     pub async fn reclaim(&self) -> Result<(), StorageError> {
+        self.rosters.clear();
+        self.spool.forget_all();
         let (node, incarnation) = self.spool.node();
         let freed = self
             .db

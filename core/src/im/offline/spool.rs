@@ -69,6 +69,10 @@ impl Spool {
         self.inner.lock().usage.remove(&key);
     }
 
+    pub fn forget_all(&self) {
+        self.inner.lock().usage.clear();
+    }
+
     /// The session was given these.
     pub fn claimed(&self, session: u64, ids: HashSet<StanzaId>) {
         if !ids.is_empty() {

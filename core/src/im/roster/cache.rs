@@ -91,6 +91,14 @@ impl Cache {
         shard.old.remove(&key);
     }
 
+    /// Others may have changed anything.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            *shard = Shard { changes: shard.changes + 1, ..Shard::default() };
+        }
+    }
+
     fn insert(&self, shard: &mut Shard, key: Key, roster: Arc<Roster>) {
         shard.bytes += roster.size();
         shard.old.remove(&key);
@@ -125,6 +133,16 @@ mod tests {
         cache.forget(key(1));
         cache.keep(key(1), roster(1), seen);
         assert!(cache.get(key(1)).is_none());
+    }
+
+    #[test]
+    fn nothing_known_before_outlives_a_clearing() {
+        let cache = Cache::new(1 << 20);
+        cache.change(key(1), roster(1));
+        let seen = cache.look(key(2));
+        cache.clear();
+        cache.keep(key(2), roster(1), seen);
+        assert!(cache.get(key(1)).is_none() && cache.get(key(2)).is_none());
     }
 
     #[test]
