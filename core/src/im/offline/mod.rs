@@ -150,7 +150,8 @@ impl Im {
         let key = Key::from(holder);
         self.spool.settled(holder.id, id);
         let (im, owner) = (self.clone(), holder.jid.clone());
-        let values = params![key.host, key.account, id];
+        let (node, incarnation) = self.spool.node();
+        let values = params![key.host, key.account, id, node, incarnation];
         self.append(store::FREE, values, move || im.flush_soon(key, &owner));
     }
 

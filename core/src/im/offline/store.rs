@@ -41,10 +41,11 @@ pub const SPOOL: &str = "INSERT INTO offline_messages (host, account, id, receiv
 pub const REMOVE: &str =
     "DELETE FROM offline_messages WHERE host = $1 AND account = $2 AND id = $3";
 
-/// The session that held the message is gone. Runs as an append.
+/// The session that held the message is gone. Runs as an append, perhaps so late that another node
+/// has given the message to one of its own by then.
 pub const FREE: &str = "UPDATE offline_messages SET holder_node = NULL, \
-    holder_incarnation = NULL, holder_session = NULL \
-    WHERE host = $1 AND account = $2 AND id = $3";
+    holder_incarnation = NULL, holder_session = NULL WHERE host = $1 AND account = $2 AND id = $3 \
+    AND holder_node = $4 AND holder_incarnation = $5";
 
 /// Whether the account has any row. Rows that are held count, too: it spares a write in the case
 /// that matters, which is none.

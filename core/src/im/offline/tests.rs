@@ -47,12 +47,20 @@ async fn a_claimed_message_has_one_holder(test: TestDb) {
     let all: BTreeSet<u128> = one.iter().chain(&two).copied().collect();
     assert_eq!((one.len() + two.len(), all.len()), (2, 2));
     assert!(claim(&test, 2, 1, 3).await.is_empty(), "another node has no right to them");
-    let values = params![key("juliet").host, key("juliet").account, StanzaId(2)].to_vec();
+    free(&test, 1).await;
+    assert_eq!(claim(&test, 2, 1, 3).await, [2]);
+    free(&test, 1).await;
+    assert!(claim(&test, 2, 1, 4).await.is_empty(), "too late to free what another node holds");
+}
+
+/// The first run of `node` frees message 2.
+async fn free(test: &TestDb, node: u32) {
+    let key = key("juliet");
+    let values = params![key.host, key.account, StanzaId(2), node, 1i64].to_vec();
     test.db
         .write(move |tx| Box::pin(async move { tx.execute(store::FREE, &values).await }))
         .await
         .unwrap();
-    assert_eq!(claim(&test, 2, 1, 3).await, [2]);
 }
 
 async fn a_claim_is_in_order_and_bounded(test: TestDb) {

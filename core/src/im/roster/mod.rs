@@ -261,8 +261,9 @@ impl Amendment {
             Change::Put(item) => Some(item),
             Change::Remove => None,
         };
-        if before.is_none()
-            && let Some(item) = &item
+        // Who only asked until now becomes a contact, too.
+        if let Some(item) = &item
+            && before.as_ref().is_none_or(|before| before.listed != item.listed)
         {
             let max = if item.listed { max_items } else { MAX_REQUESTS };
             let alike = roster.items().iter().filter(|other| other.listed == item.listed);

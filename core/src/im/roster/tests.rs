@@ -185,6 +185,21 @@ async fn a_full_roster_takes_no_more() {
     assert_eq!(inbox(&juliet).len(), 2, "who is there may still be renamed");
 }
 
+#[tokio::test]
+async fn a_full_roster_takes_nobody_who_asks() {
+    let mut world = World::new().await;
+    let mut juliet = world.online("juliet/balcony").await;
+    for n in 0..5 {
+        world.send(&mut juliet, &ADD.replace("nurse@", &format!("nurse{n}@"))).await;
+    }
+    world
+        .receive("<presence type='subscribe' from='a@other.example' to='juliet@hearth.example'/>")
+        .await;
+    inbox(&juliet);
+    world.send(&mut juliet, "<presence type='subscribed' to='a@other.example'/>").await;
+    assert!(inbox(&juliet)[0].contains("<resource-constraint "));
+}
+
 const REMOVE: &str = "<iq id='3' type='set'><query xmlns='jabber:iq:roster'>\
     <item jid='nurse@hearth.example' subscription='remove'/></query></iq>";
 
