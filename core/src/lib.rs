@@ -12,6 +12,7 @@ pub mod telemetry;
 // words: pure values, no IO, no async
 pub mod host;
 pub mod jid;
+pub mod network;
 pub mod ns;
 pub mod stanza;
 pub mod xml;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::net::limits::Origin;
+use crate::network::Network;
 
 /// Wrong secrets before an address has to wait.
 const ALLOWED: u32 = 10;
@@ -18,7 +18,7 @@ const REMEMBERED: usize = 4096;
 
 /// Failures per address. Times are on the monotonic clock of the caller.
 #[derive(Debug, Default)]
-pub struct Lockout(Mutex<HashMap<Origin, Failures>>);
+pub struct Lockout(Mutex<HashMap<Network, Failures>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -45,7 +45,7 @@ impl Failures {
 impl Lockout {
     /// How long this address still has to wait; `None`: it may try.
     pub fn wait(&self, address: IpAddr, now: Duration) -> Option<Duration> {
-        let failures = self.0.lock().get(&Origin::from(address)).copied()?;
+        let failures = self.0.lock().get(&Network::from(address)).copied()?;
         failures.until().checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
@@ -57,12 +57,12 @@ impl Lockout {
         }
         if known.len() >= REMEMBERED {
             let oldest = known.iter().min_by_key(|(_, failures)| failures.last);
-            if let Some(origin) = oldest.map(|(origin, _)| *origin) {
-                known.remove(&origin);
+            if let Some(network) = oldest.map(|(network, _)| *network) {
+                known.remove(&network);
             }
         }
         let failures =
-            known.entry(Origin::from(address)).or_insert(Failures { count: 0, last: now });
+            known.entry(Network::from(address)).or_insert(Failures { count: 0, last: now });
         if failures.is_forgotten(now) {
             failures.count = 0;
         }
@@ -72,7 +72,7 @@ impl Lockout {
 
     /// A right secret came from this address.
     pub fn succeeded(&self, address: IpAddr) {
-        self.0.lock().remove(&Origin::from(address));
+        self.0.lock().remove(&Network::from(address));
     }
 }
 

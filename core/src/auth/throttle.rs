@@ -2,7 +2,7 @@
 //! time at which the bucket will be full again (the generic cell rate algorithm).
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -10,6 +10,7 @@ use compact_str::CompactString;
 use super::generations::Generations;
 use crate::clock::Timestamp;
 use crate::host::HostId;
+use crate::network::Network;
 
 /// How many failures are borne.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Throttled(pub Duration);
 
 /// Failed logins by address and by account.
 pub struct LoginThrottle {
-    addresses: Buckets<IpAddr>,
+    addresses: Buckets<Network>,
     accounts: Buckets<(HostId, CompactString)>,
 }
 
@@ -67,13 +68,13 @@ impl LoginThrottle {
         username: &str,
         now: Timestamp,
     ) -> Result<(), Throttled> {
-        self.addresses.check(&network(address), now)?;
+        self.addresses.check(&address.into(), now)?;
         self.accounts.check(&(host, username.into()), now)
     }
 
     /// Counts a failure.
     pub fn failed(&mut self, address: IpAddr, host: HostId, username: &str, now: Timestamp) {
-        self.addresses.charge(network(address), now);
+        self.addresses.charge(address.into(), now);
         self.accounts.charge((host, username.into()), now);
     }
 
@@ -81,14 +82,6 @@ impl LoginThrottle {
     /// endless number of guesses at others.
     pub fn succeeded(&mut self, host: HostId, username: &str) {
         self.accounts.full_at.remove(&(host, username.into()));
-    }
-}
-
-/// One customer usually holds a whole /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
     }
 }
 

@@ -4,38 +4,24 @@
 //! addresses.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The party behind an address: an IPv4 address, or the /64 network that one IPv6 site owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin(IpAddr);
+use crate::network::Network;
 
-impl From<IpAddr> for Origin {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & !u128::from(u64::MAX);
-                Origin(Ipv6Addr::from(network).into())
-            }
-            v4 => Origin(v4),
-        }
-    }
-}
-
-/// Counts the connections per origin that are not authenticated yet (ATTACKS: connection hoarding).
+/// Counts the connections per network that are not authenticated yet (ATTACKS: connection hoarding).
 #[derive(Default)]
 pub struct Unauthenticated {
-    counts: Mutex<HashMap<Origin, u32>>,
+    counts: Mutex<HashMap<Network, u32>>,
 }
 
 /// One counted connection; dropped when it ends or authenticates.
 pub struct Counted {
     /// `None` where nothing is counted.
-    table: Option<(Arc<Unauthenticated>, Origin)>,
+    table: Option<(Arc<Unauthenticated>, Network)>,
 }
 
 impl Unauthenticated {
@@ -44,25 +30,25 @@ impl Unauthenticated {
         if cap == 0 {
             return Some(Counted { table: None });
         }
-        let origin = Origin::from(address);
+        let network = Network::from(address);
         let mut counts = self.counts.lock();
-        let count = counts.entry(origin).or_insert(0);
+        let count = counts.entry(network).or_insert(0);
         if *count >= cap {
             return None;
         }
         *count += 1;
-        Some(Counted { table: Some((self.clone(), origin)) })
+        Some(Counted { table: Some((self.clone(), network)) })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let Some((table, origin)) = &self.table else { return };
+        let Some((table, network)) = &self.table else { return };
         let mut counts = table.counts.lock();
-        if let Some(count) = counts.get_mut(origin) {
+        if let Some(count) = counts.get_mut(network) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(origin);
+                counts.remove(network);
             }
         }
     }
@@ -124,23 +110,23 @@ impl TokenBucket {
     }
 }
 
-/// A rate per origin, for at most `capacity` origins that are not at rest.
-pub struct OriginRates {
+/// A rate per network, for at most `capacity` networks that are not at rest.
+pub struct NetworkRates {
     capacity: usize,
     buckets: Mutex<Buckets>,
 }
 
 struct Buckets {
-    own: HashMap<Origin, TokenBucket>,
+    own: HashMap<Network, TokenBucket>,
     /// Shared by those who find the table full.
     common: TokenBucket,
 }
 
-impl OriginRates {
+impl NetworkRates {
     /// An empty table.
-    pub fn new(capacity: usize, now: Instant) -> OriginRates {
+    pub fn new(capacity: usize, now: Instant) -> NetworkRates {
         let buckets = Buckets { own: HashMap::new(), common: TokenBucket::new(now) };
-        OriginRates { capacity, buckets: Mutex::new(buckets) }
+        NetworkRates { capacity, buckets: Mutex::new(buckets) }
     }
 
     /// [`TokenBucket::try_take`] from the bucket of `address`.
@@ -157,14 +143,14 @@ impl OriginRates {
 }
 
 impl Buckets {
-    fn of(&mut self, origin: Origin, capacity: usize, now: Instant) -> &mut TokenBucket {
-        if self.own.len() >= capacity && !self.own.contains_key(&origin) {
+    fn of(&mut self, network: Network, capacity: usize, now: Instant) -> &mut TokenBucket {
+        if self.own.len() >= capacity && !self.own.contains_key(&network) {
             self.make_room(now);
             if self.own.len() >= capacity {
                 return &mut self.common;
             }
         }
-        self.own.entry(origin).or_insert_with(|| TokenBucket::new(now))
+        self.own.entry(network).or_insert_with(|| TokenBucket::new(now))
     }
 
     /// A full bucket says no more than none. While nothing is at rest the whole table is searched in
@@ -191,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_has_no_more_than_its_cap() {
+    fn a_network_has_no_more_than_its_cap() {
         let table = Arc::new(Unauthenticated::default());
         let romeo = address("192.0.2.1");
         let first = table.admit(romeo, 2).unwrap();
@@ -203,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_origin() {
+    fn an_ipv6_network_is_one() {
         let table = Arc::new(Unauthenticated::default());
         let _one = table.admit(address("2001:db8::1"), 1).unwrap();
         assert!(table.admit(address("2001:db8::2"), 1).is_none());
@@ -252,7 +238,7 @@ mod tests {
     fn the_table_of_rates_is_bounded_and_forgets_who_is_at_rest() {
         let now = start();
         let one = Rate { per_second: 1, burst: 1 };
-        let rates = OriginRates::new(2, now);
+        let rates = NetworkRates::new(2, now);
         for host in 1..=2u32 {
             rates.try_take(IpAddr::V4(host.into()), 1, one, now).unwrap();
         }

@@ -7,6 +7,7 @@ mod spool;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::clock::StanzaId;
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::router::Out;
-use crate::session::{Duty, Entry, Envelope, Shared, ToOverride};
+use crate::session::{Duty, Shared};
 use crate::stanza::{Condition, Stanza};
 use crate::storage::{Append, Done, StorageError, Value, params};
 
@@ -203,58 +204,6 @@ impl Im {
     /// The same from where nobody can wait: `session` did not take what came for it, and does now.
     pub fn flush_stored(self: &Arc<Self>, session: &Arc<Shared>) {
         self.flush_soon(Key::from(&**session), &session.jid);
-    }
-
-    /// The same from where nobody can wait, to whoever takes messages of the account.
-    fn flush_soon(self: &Arc<Self>, key: Key, owner: &Jid) {
-        let takers = self.sessions(owner, Entry::takes_messages);
-        let Some(taker) = takers.into_iter().max_by_key(|session| session.priority()) else {
-            return;
-        };
-        if self.spool.is_busy(taker.id) || !self.spool.schedule(key) {
-            return;
-        }
-        let im = self.clone();
-        self.tracker.spawn("offline-flush", async move {
-            im.spool.begin(key);
-            im.hand_over(&taker).await;
-        });
-    }
-
-    /// Gives the oldest messages that wait to the session; the rest follows when it has them.
-    async fn hand_over(self: &Arc<Self>, session: &Arc<Shared>) {
-        let key = Key::from(&**session);
-        let messages = match self.claim(key, session).await {
-            Ok(messages) => messages,
-            Err(error) => {
-                return tracing::error!(%error, "offline messages could not be read");
-            }
-        };
-        self.spool.claimed(session.id, messages.iter().map(|message| message.id).collect());
-        for message in messages {
-            let Some(mut stanza) = stored::read(&message.stanza) else {
-                tracing::error!(id = %message.id, "an offline message is damaged: removed");
-                self.spooled_done(session, message.id);
-                continue;
-            };
-            stanza.append(stored::delay(self.hosts.domain(key.host), message.received));
-            let duty = Some(Arc::new(Duty::spooled(message.id)));
-            let envelope = Envelope { stanza: Arc::new(stanza), to: ToOverride::Keep, duty };
-            if session.mailbox.push(envelope).is_err() {
-                self.spooled_free(session, message.id);
-            }
-        }
-    }
-
-    async fn claim(&self, key: Key, session: &Shared) -> Result<Vec<store::Message>, StorageError> {
-        let any = self.db.read(move |tx| Box::pin(async move { store::any(tx, key).await }));
-        if !any.await? {
-            return Ok(Vec::new());
-        }
-        let holder = self.spool.holder(session);
-        let claim =
-            self.db.write(move |tx| Box::pin(async move { store::claim(tx, key, holder).await }));
-        claim.await
     }
 }
 

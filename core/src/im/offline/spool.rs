@@ -27,8 +27,8 @@ struct Inner {
     usage: HashMap<Key, u64>,
     /// Messages of the last claim that a session has not acknowledged yet.
     claimed: HashMap<u64, HashSet<StanzaId>>,
-    /// Accounts for which a claim is about to be made.
-    scheduled: HashSet<Key>,
+    /// Accounts whose messages are being given away, and whether somebody asked for it meanwhile.
+    turns: HashMap<Key, bool>,
 }
 
 impl Spool {
@@ -98,12 +98,17 @@ impl Spool {
         self.inner.lock().claimed.contains_key(&session)
     }
 
-    /// False when a claim for the account is scheduled already.
-    pub fn schedule(&self, key: Key) -> bool {
-        self.inner.lock().scheduled.insert(key)
+    /// Begins to give an account's messages away. False when somebody does already; he is told
+    /// at his end.
+    pub fn begin(&self, key: Key) -> bool {
+        let mut inner = self.inner.lock();
+        let is_first = !inner.turns.contains_key(&key);
+        inner.turns.insert(key, !is_first);
+        is_first
     }
 
-    pub fn begin(&self, key: Key) {
-        self.inner.lock().scheduled.remove(&key);
+    /// True when somebody began in vain meanwhile.
+    pub fn end(&self, key: Key) -> bool {
+        self.inner.lock().turns.remove(&key).unwrap_or(false)
     }
 }

@@ -257,6 +257,25 @@ async fn a_long_absence_is_made_up_for_in_order_and_in_portions() {
     world.until_rows("juliet", 0).await;
 }
 
+#[tokio::test]
+async fn who_asks_while_messages_are_given_away_gets_no_second_portion() {
+    let world = World::new().await;
+    for n in 1..=100 {
+        let bytes = stored::bytes(&stanza(&HI.replace("hi", &format!("{n}."))));
+        let values =
+            params![key("juliet").host, key("juliet").account, StanzaId(n), NOW, 1, bytes].to_vec();
+        let add = world
+            .test
+            .db
+            .write(move |tx| Box::pin(async move { tx.execute(store::ADD, &values).await }));
+        add.await.unwrap();
+    }
+    let juliet = world.session("juliet/balcony");
+    let (one, two) = (world.im.hand_over(&juliet.shared), world.im.hand_over(&juliet.shared));
+    tokio::join!(one, two);
+    assert_eq!(inbox(&juliet).len(), 64);
+}
+
 /// A message that an SM client sent and whose acknowledgement waits.
 fn awaited(world: &World, sender: &crate::session::Session) -> Arc<Duty> {
     sender.shared.start_watermark();
