@@ -1,6 +1,7 @@
 //! The only wiring: builds every part in explicit order and hands each its own handles.
 
 mod entrance;
+pub mod routing;
 pub mod xmpp;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use entrance::Entrance;
+pub use routing::Routing;
 use xmpp::Xmpp;
 
 use crate::admin::api::{self, About, Api};
@@ -29,7 +31,6 @@ use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
 use crate::properties::{self, Declared, Properties};
 use crate::services::archive;
-use crate::session::Registry;
 use crate::shutdown::{Asked, Signals, Tracker};
 use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
 use crate::storage::migrate::{Migration, check_reader, migrate};
@@ -117,23 +118,19 @@ impl Foundation {
         setup::installed_domain(&self.db).await?.ok_or(ServerError::NotSetUp)
     }
 
-    /// The API on this foundation. The database must be set up.
-    pub async fn api(
-        &self,
-        health: Arc<Health>,
-        sessions: Arc<Registry>,
-    ) -> Result<Api, ServerError> {
-        let domain = self.domain().await?;
+    /// The API on this foundation.
+    pub fn api(&self, domain: String, health: Arc<Health>, routing: &Routing) -> Api {
         let ports = ArcSwap::from_pointee(BTreeMap::new());
-        Ok(Api {
+        Api {
             db: self.db.clone(),
             clock: self.clock.clone(),
             accounts: self.accounts.clone(),
             properties: self.properties.clone(),
-            sessions,
+            router: routing.router.clone(),
+            removal: routing.removal.clone(),
             health,
             about: About { domain, started: self.clock.boot(), ports },
-        })
+        }
     }
 }
 
@@ -144,9 +141,9 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     let health = Health::starting();
     let domain = foundation.domain().await?;
     let certificates = Certificates::open(&config.certificates(home), &domain, wall(clock))?;
-    let xmpp = Arc::new(Xmpp::build(&foundation, &domain, &certificates));
-    let sessions = xmpp.router.registry.clone();
-    let api = Arc::new(foundation.api(health.clone(), sessions).await?);
+    let routing = Routing::build(&foundation, &domain);
+    let xmpp = Arc::new(Xmpp::build(&foundation, &routing, &certificates));
+    let api = Arc::new(foundation.api(domain, health.clone(), &routing));
     let listeners = Listeners::bind(config)?;
 
     let run_files = RunFiles::create(home, clock)?;

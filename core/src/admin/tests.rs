@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
@@ -12,16 +11,22 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::api::About;
 use super::*;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
 use crate::clock::{Clock, Timestamp};
-use crate::host::HostId;
+use crate::config::{Config, Home};
+use crate::host::{AccountId, HostId};
 use crate::http::{Door, Health, Limits, Plain, Readiness, Server};
+use crate::im::Key;
+use crate::jid::Jid;
 use crate::net::listener::Listener;
 use crate::properties::{Declared, Properties, Property};
+use crate::router::Out;
+use crate::server::{self, Foundation, Routing};
+use crate::session::{CloseReason, Order, Origin, Session, Shared};
 use crate::shutdown::Tracker;
+use crate::stanza::{PresenceType, Stanza};
 use crate::storage::migrate::migrate;
 use crate::storage::testing::TestDb;
 use crate::telemetry::Counter;
@@ -46,28 +51,33 @@ struct Console {
 impl Console {
     async fn start(test: &TestDb) -> Console {
         let (db, clock) = (test.db.clone(), Clock::fake(NOW));
-        let tables = [MIGRATIONS, crate::auth::store::MIGRATIONS, crate::properties::MIGRATIONS];
-        migrate(&db, &tables.concat(), clock.now()).await.expect("migrated");
+        migrate(&db, &server::migrations(), clock.now()).await.expect("migrated");
         let tracker = Tracker::new(Arc::new(Counter::new()));
         let derivation = Derivation::new(tracker.clone(), NonZeroUsize::MIN, 8);
         let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await;
         let accounts = Arc::new(accounts.expect("accounts"));
         let properties = Properties::load(db.clone(), clock.clone(), DECLARED).await;
         let properties = properties.expect("properties");
+        let foundation = Foundation {
+            home: Home::new("unused"),
+            config: Config::new(clock.random()),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+            metrics: Arc::new(Metrics::new()),
+            db: db.clone(),
+            accounts,
+            properties: Properties::load(db.clone(), clock.clone(), &server::properties())
+                .await
+                .expect("properties"),
+        };
+        let routing = Routing::build(&foundation, "example.org");
         let local = Token::new(clock.random());
         let gate = Arc::new(Gate::new(db.clone(), clock.clone(), local.hash()));
-        let ports = ArcSwap::from_pointee([("console".to_owned(), 9090)].into());
-        let about = About { domain: "example.org".to_owned(), started: clock.boot(), ports };
         let health = Health::starting();
-        let api = Arc::new(Api {
-            db,
-            clock,
-            accounts,
-            properties,
-            sessions: Arc::default(),
-            health,
-            about,
-        });
+        let mut api = foundation.api("example.org".to_owned(), health, &routing);
+        api.properties = properties;
+        api.about.ports.store(Arc::new([("console".to_owned(), 9090)].into()));
+        let api = Arc::new(api);
         let routes = Routes::new();
         api::mount(&routes, api.clone(), gate.clone());
         let metrics = Arc::new(Metrics::new());
@@ -128,6 +138,25 @@ impl Console {
         let new = json!({ "name": name, "password": "secret" });
         let (status, made) = self.call(Method::POST, "/users", Some(new)).await;
         assert_eq!(status, StatusCode::CREATED, "{made}");
+    }
+
+    /// A new user, with a session.
+    async fn enter(&self, name: &str) -> Session {
+        self.new_user(name).await;
+        let login = self.api.accounts.find(HostId::FIRST, name).await.expect("read");
+        let account = login.expect("a user").row.id;
+        let jid = Jid::parse(&format!("{name}@example.org/home")).expect("a full address");
+        self.bind(account, jid)
+    }
+
+    fn bind(&self, account: AccountId, jid: Jid) -> Session {
+        let registry = &self.api.router.registry;
+        let peer = ([192, 0, 2, 1], 5000).into();
+        let origin = Origin { peer, tls: Some("TLSv1.3"), mechanism: "PLAIN", since: NOW };
+        let key = (HostId::FIRST, account);
+        let shared = Arc::new(Shared::new(registry.next_id(), key, jid, origin, 1 << 20));
+        registry.bind(&shared);
+        Session::new(shared)
     }
 
     async fn new_token(&self, name: &str) -> (String, String) {
@@ -298,6 +327,34 @@ async fn a_user_is_made_shown_and_deleted(test: TestDb) {
     assert_eq!(console.call(Method::GET, "/users/rom%C3%A9o", None).await.0, StatusCode::NOT_FOUND);
 }
 
+async fn a_deleted_user_is_gone_for_his_contacts(test: TestDb) {
+    let console = Console::start(&test).await;
+    let mut romeo = console.enter("romeo").await;
+    let mut juliet = console.enter("juliet").await;
+    for (session, to, kind) in [
+        (&mut romeo, "juliet", PresenceType::Subscribe),
+        (&mut juliet, "romeo", PresenceType::Subscribed),
+    ] {
+        let to = Jid::parse(&format!("{to}@example.org")).expect("an address");
+        let mut out = Out::default();
+        let router = &console.api.router;
+        router.from_session(session, Stanza::presence(kind).with_to(to), &mut out);
+        router.perform(&mut out).await;
+    }
+    let roster = || async {
+        let key = Key { host: HostId::FIRST, account: juliet.shared.account };
+        let roster = console.api.router.im.roster(key).await.expect("read");
+        roster.item("romeo@example.org").map(|item| item.state.subscription().to_owned())
+    };
+    assert_eq!(roster().await.as_deref(), Some("from"));
+    let gone = console.call(Method::DELETE, "/users/romeo", None).await;
+    assert_eq!(gone.0, StatusCode::NO_CONTENT, "{}", gone.1);
+    assert_ne!(roster().await.as_deref(), Some("from"));
+    let mut waiting = std::collections::VecDeque::new();
+    let taken = std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting)).await;
+    assert!(matches!(taken.orders[..], [Order::Close(CloseReason::Kicked)]), "{taken:?}");
+}
+
 async fn bad_names_and_passwords_are_explained(test: TestDb) {
     let console = Console::start(&test).await;
     for (name, password) in [("a b", "x"), ("", "x"), ("romeo", "")] {
@@ -382,19 +439,11 @@ async fn properties_are_listed_set_and_reset(test: TestDb) {
 }
 
 async fn sessions_are_listed_shown_and_ended(test: TestDb) {
-    use crate::session::{CloseReason, Order, Origin, Shared};
     let console = Console::start(&test).await;
-    let bind = |id: u64, jid: &str| {
-        let peer = ([192, 0, 2, 1], 5000).into();
-        let origin = Origin { peer, tls: Some("TLSv1.3"), mechanism: "PLAIN", since: NOW };
-        let jid = crate::jid::Jid::parse(jid).expect("a full address");
-        let key = (HostId::FIRST, crate::host::AccountId(id as i64));
-        let session = Arc::new(Shared::new(id, key, jid, origin, 1000));
-        console.api.sessions.bind(&session);
-        session
-    };
-    let romeo = bind(1, "romeo@example.org/orchard");
-    bind(2, "juliet@example.org/balcony");
+    let juliet = Jid::parse("juliet@example.org/balcony").expect("a full address");
+    let romeo = Jid::parse("romeo@example.org/orchard").expect("a full address");
+    let romeo = console.bind(AccountId(1), romeo);
+    let _juliet = console.bind(AccountId(2), juliet);
     let listed = console.get("/sessions?limit=1").await;
     assert_eq!(listed["items"][0]["jid"], "juliet@example.org/balcony");
     let rest = format!("/sessions?after={}", listed["next"].as_str().expect("a next page"));
@@ -404,7 +453,7 @@ async fn sessions_are_listed_shown_and_ended(test: TestDb) {
     let ended = console.call(Method::DELETE, "/sessions/romeo/orchard", None).await;
     assert_eq!(ended.0, StatusCode::NO_CONTENT, "{}", ended.1);
     let mut waiting = std::collections::VecDeque::new();
-    let taken = std::future::poll_fn(|cx| romeo.mailbox.poll(cx, &mut waiting)).await;
+    let taken = std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting)).await;
     assert!(matches!(taken.orders[..], [Order::Close(CloseReason::Kicked)]), "{taken:?}");
     let unknown = console.call(Method::DELETE, "/sessions/romeo/balcony", None).await;
     assert_eq!(unknown.0, StatusCode::NOT_FOUND);
@@ -413,6 +462,7 @@ async fn sessions_are_listed_shown_and_ended(test: TestDb) {
 crate::backend_tests! {
     sessions_are_listed_shown_and_ended,
     a_user_is_made_shown_and_deleted,
+    a_deleted_user_is_gone_for_his_contacts,
     bad_names_and_passwords_are_explained,
     a_new_password_replaces_the_old_one,
     a_user_is_locked_and_unlocked,

@@ -15,7 +15,7 @@ use crate::admin::api::{Answer, Api, Asked, Problem};
 use crate::clock::Random;
 use crate::config::{Config, Environment, Home, OpenPorts};
 use crate::http::Health;
-use crate::server::Foundation;
+use crate::server::{Foundation, Routing};
 use crate::shutdown::Tracker;
 use crate::telemetry::Counter;
 
@@ -49,7 +49,9 @@ impl Global {
         drop(home.lock()?);
         let config = Config::load(&home, &Environment::read()?, &Random::system())?;
         let foundation = Foundation::open(home, config).await?;
-        let api = foundation.api(Health::starting(), Arc::default()).await?;
+        let domain = foundation.domain().await?;
+        let routing = Routing::build(&foundation, &domain);
+        let api = foundation.api(domain, Health::starting(), &routing);
         Ok(Link::Direct(Arc::new(api)))
     }
 

@@ -1,4 +1,4 @@
-//! The XMPP half of the wiring: router, extensions and client streams.
+//! The streams of clients, on what routes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,29 +11,26 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Foundation;
+use super::{Foundation, Routing};
 use crate::auth::mechanism::Mechanism;
 use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
 use crate::c2s::{self, Arrival, C2s, Oracle};
 use crate::host::HostId;
-use crate::im::{self, Im};
-use crate::jid::Jid;
+use crate::im;
 use crate::net::limits::Unauthenticated;
 use crate::net::listener::Listener;
 use crate::net::proxy_protocol::{self, Origin};
 use crate::net::tls::{Certificates, Service};
 use crate::ns;
 use crate::properties::Declared;
-use crate::router::{Alone, Hosts, IqTable, Out, Request, Router, Target, Unreachable};
+use crate::router::{Hosts, Router};
 use crate::services;
-use crate::services::archive::{self, Archive};
-use crate::services::removal::Removal;
-use crate::session::{CloseReason, Order, Registry};
+use crate::services::archive;
+use crate::session::{CloseReason, Order};
 use crate::shutdown::Tracker;
 use crate::storage::Db;
 use crate::stream::features::{self, Caps, Limits, StreamFeature};
 use crate::stream::{self, Profile, Profiles};
-use crate::xep::register::Registration;
 use crate::xep::{self, Services};
 use crate::xml::FrameLimits;
 
@@ -58,7 +55,6 @@ pub const PROPERTIES: [&[&dyn Declared]; 5] = [
 /// The parts that serve XMPP. They exist on standby too; only the listeners are closed then.
 pub struct Xmpp {
     pub router: Arc<Router>,
-    pub removal: Removal,
     c2s: Arc<C2s>,
     pending: Arc<Unauthenticated>,
     slots: Arc<Semaphore>,
@@ -67,50 +63,13 @@ pub struct Xmpp {
 }
 
 impl Xmpp {
-    /// Builds everything, in the order in which a stanza meets it backwards.
-    pub fn build(foundation: &Foundation, domain: &str, certificates: &Arc<Certificates>) -> Xmpp {
-        let Foundation { clock, tracker, db, accounts, properties, .. } = foundation;
-        let domain = Jid::parse(domain).expect("set-up has checked the domain");
-        let hosts = Arc::new(Hosts::new(domain));
-        let registry = Arc::new(Registry::default());
-        let im = Im::new(im::Parts {
-            db: db.clone(),
-            registry: registry.clone(),
-            hosts: hosts.clone(),
-            directory: accounts.clone(),
-            clock: clock.clone(),
-            tracker: tracker.clone(),
-            settings: im::Settings::of(properties),
-        });
-        let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED));
-        let removal = Removal {
-            accounts: accounts.clone(),
-            im: im.clone(),
-            archive: archive.clone(),
-            registry: registry.clone(),
-            hosts: hosts.clone(),
-        };
-        let services = Arc::new(Services {
-            hosts: hosts.clone(),
-            accounts: accounts.clone(),
-            im: im.clone(),
-            removal: removal.clone(),
-            registration: Registration::new(properties, clock),
-            disco: xep::disco(),
-            clock: clock.clone(),
-            started: clock.now(),
-        });
-        let router = Arc::new(Router {
-            hosts,
-            registry,
-            directory: accounts.clone(),
-            im: im.clone(),
-            archive,
-            cluster: Arc::new(Alone),
-            iqs: iqs(&services),
-            remote: Arc::new(Unreachable),
-            clock: clock.clone(),
-        });
+    pub fn build(
+        foundation: &Foundation,
+        routing: &Routing,
+        certificates: &Arc<Certificates>,
+    ) -> Xmpp {
+        let Foundation { clock, tracker, accounts, properties, .. } = foundation;
+        let Routing { router, services, .. } = routing;
         let oracle = Oracle {
             accounts: accounts.clone(),
             throttle: Mutex::new(LoginThrottle::new(ThrottleLimits::default())),
@@ -120,7 +79,7 @@ impl Xmpp {
         let c2s = Arc::new(C2s {
             oracle,
             tls: certificates.acceptor(Service::Client),
-            profiles: profiles(foundation, router.hosts.clone(), services),
+            profiles: profiles(foundation, router.hosts.clone(), services.clone()),
             settings: c2s::Settings::of(properties),
             leaving: AtomicBool::new(true),
             stop: tracker.soft().clone(),
@@ -130,7 +89,8 @@ impl Xmpp {
         tracker.spawn("idle clients", c2s.clone().watch_idle(tracker.soft().clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let behind_proxy = foundation.config.listen.proxy_protocol;
-        Xmpp { router, removal, c2s, pending: Arc::default(), slots, behind_proxy }
+        let router = router.clone();
+        Xmpp { router, c2s, pending: Arc::default(), slots, behind_proxy }
     }
 
     /// Accepts clients on `listener` until `stop`.
@@ -201,26 +161,6 @@ impl Xmpp {
             );
         }
     }
-}
-
-fn iqs(services: &Arc<Services>) -> IqTable {
-    let mut table = IqTable::default();
-    xep::register_all(&mut table, services);
-    let im = services.im.clone();
-    table.register(ns::ROSTER, &[Target::Own], move |request: Request, out: &mut Out| {
-        if let Some(session) = &request.session {
-            im.roster_iq(session, request.stanza, out);
-        }
-    });
-    // RFC 3921 §3: clients of that time ask for a session after binding; it is there already.
-    table.register(
-        ns::SESSION,
-        &[Target::Server, Target::Own],
-        |request: Request, out: &mut Out| {
-            out.route(request.stanza.result());
-        },
-    );
-    table
 }
 
 /// What streams are offered, made anew for each so that settings count at once.

@@ -30,7 +30,8 @@ use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
 use crate::properties::Properties;
-use crate::session::Registry;
+use crate::router::Router;
+use crate::services::removal::Removal;
 use crate::storage::{BoxFuture, Db, Tx};
 
 /// What the handlers work on.
@@ -39,7 +40,9 @@ pub struct Api {
     pub clock: Clock,
     pub accounts: Arc<Accounts>,
     pub properties: Properties,
-    pub sessions: Arc<Registry>,
+    /// Without streams when no server runs.
+    pub router: Arc<Router>,
+    pub removal: Removal,
     pub health: Arc<Health>,
     pub about: About,
 }

@@ -42,7 +42,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     let Page { after, limit } = &page;
     let after = after.as_deref().unwrap_or_default();
     let mut first = std::collections::BTreeMap::new();
-    call.api.sessions.each_local(|session| {
+    call.api.router.registry.each_local(|session| {
         let jid = session.jid.as_str();
         let fits = first.len() <= *limit
             || first.last_key_value().is_some_and(|(last, _): (&String, _)| jid < last.as_str());
@@ -60,7 +60,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
 }
 
 fn find(call: &Call) -> Result<Arc<Shared>, Problem> {
-    match call.api.sessions.resource(HOST, call.param(0), call.param(1)) {
+    match call.api.router.registry.resource(HOST, call.param(0), call.param(1)) {
         Some(Entry::Local(session)) => Ok(session),
         Some(Entry::Remote(_)) => {
             Err(Problem::Conflict("this session is on another node".to_owned()))
@@ -83,7 +83,7 @@ async fn disconnect(call: Call) -> Result<Answer, Problem> {
 /// Ends all sessions of a user on this node.
 pub(super) fn end_sessions(api: &Api, username: &str) {
     let all = |entries: &[Entry]| entries.iter().cloned().collect();
-    let Some((_, entries)) = api.sessions.select(HOST, username, all) else { return };
+    let Some((_, entries)) = api.router.registry.select(HOST, username, all) else { return };
     for entry in entries {
         if let Entry::Local(session) = entry {
             session.mailbox.order(Order::Close(CloseReason::Kicked));

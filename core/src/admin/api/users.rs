@@ -117,14 +117,13 @@ async fn create(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn delete(call: Call) -> Result<Answer, Problem> {
-    let row = find(&call).await?;
-    call.api.accounts.delete(HOST, &row.username).await?;
-    let id = row.id;
-    call.change("user.delete", &row.username, move |tx| {
+    let AccountRow { id, username, .. } = find(&call).await?;
+    let mut caused = call.api.removal.remove(HOST, &username).await?;
+    call.api.router.perform(&mut caused).await;
+    call.change("user.delete", &username, move |tx| {
         Box::pin(async move { Ok(store::dismiss(tx, id).await?) })
     })
     .await?;
-    end_sessions(&call.api, &row.username);
     Answer::done()
 }
 

@@ -1,0 +1,92 @@
+//! What routes stanzas: the router and all that it stands on, without the streams. The command line
+//! has it too when no server runs.
+
+use std::sync::Arc;
+
+use super::Foundation;
+use crate::im::{self, Im};
+use crate::jid::Jid;
+use crate::ns;
+use crate::router::{Alone, Hosts, IqTable, Out, Request, Router, Target, Unreachable};
+use crate::services::archive::{self, Archive};
+use crate::services::removal::Removal;
+use crate::session::Registry;
+use crate::xep::register::Registration;
+use crate::xep::{self, Services};
+
+/// The router, and who works with it.
+pub struct Routing {
+    pub router: Arc<Router>,
+    pub removal: Removal,
+    pub services: Arc<Services>,
+}
+
+impl Routing {
+    /// Builds everything, in the order in which a stanza meets it backwards. `domain` is the one
+    /// that set-up has checked.
+    pub fn build(foundation: &Foundation, domain: &str) -> Routing {
+        let Foundation { clock, tracker, db, accounts, properties, .. } = foundation;
+        let domain = Jid::parse(domain).expect("set-up has checked the domain");
+        let hosts = Arc::new(Hosts::new(domain));
+        let registry = Arc::new(Registry::default());
+        let im = Im::new(im::Parts {
+            db: db.clone(),
+            registry: registry.clone(),
+            hosts: hosts.clone(),
+            directory: accounts.clone(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+            settings: im::Settings::of(properties),
+        });
+        let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED));
+        let removal = Removal {
+            accounts: accounts.clone(),
+            im: im.clone(),
+            archive: archive.clone(),
+            registry: registry.clone(),
+            hosts: hosts.clone(),
+        };
+        let services = Arc::new(Services {
+            hosts: hosts.clone(),
+            accounts: accounts.clone(),
+            im: im.clone(),
+            removal: removal.clone(),
+            registration: Registration::new(properties, clock),
+            disco: xep::disco(),
+            clock: clock.clone(),
+            started: clock.now(),
+        });
+        let router = Arc::new(Router {
+            hosts,
+            registry,
+            directory: accounts.clone(),
+            im,
+            archive,
+            cluster: Arc::new(Alone),
+            iqs: iqs(&services),
+            remote: Arc::new(Unreachable),
+            clock: clock.clone(),
+        });
+        Routing { router, removal, services }
+    }
+}
+
+fn iqs(services: &Arc<Services>) -> IqTable {
+    let mut table = IqTable::default();
+    xep::register_all(&mut table, services);
+    let im = services.im.clone();
+    table.register(ns::ROSTER, &[Target::Own], move |request: Request, out: &mut Out| {
+        if let Some(session) = &request.session {
+            im.roster_iq(session, request.stanza, out);
+        }
+    });
+    // RFC 3921 §3: clients of that time ask for a session after binding; it is there already.
+    table.register(
+        ns::SESSION,
+        &[Target::Server, Target::Own],
+        |request: Request, out: &mut Out| {
+            out.route(request.stanza.result());
+        },
+    );
+    table
+}

@@ -1,0 +1,36 @@
+"""The end of an account: its contacts learn of it, whoever asked for it."""
+
+import pytest
+
+from play import Stage
+from play.stage import roster
+from servers.hearth import hearth
+
+
+def friends(stage):
+    """Two users who see each other's presence, and their clients."""
+    users = [stage.user(role) for role in ("romeo", "juliet")]
+    clients = [stage.online(user) for user in users]
+    stage.befriend(*clients)
+    return users, clients
+
+
+@pytest.mark.needs("command line")
+def test_a_deleted_user_goes_from_the_rosters_of_his_contacts(stage):
+    (user, _), (romeo, juliet) = friends(stage)
+    stage.server.api("DELETE", f"/users/{user.name}")
+    romeo.expect_end()
+    juliet.expect_presence("unsubscribed", from_=romeo.bare)
+    assert roster(juliet)[romeo.bare]["subscription"] == "none"
+
+
+@pytest.mark.needs("command line")
+def test_a_user_is_deleted_while_no_server_runs(private_server):
+    server = private_server()
+    stage = Stage(server)
+    (user, contact), (romeo, _) = friends(stage)
+    stage.close()
+    server.stop()
+    hearth("user", "delete", user.name, "--home", server.home)
+    server.start()
+    assert roster(stage.login(contact))[romeo.bare]["subscription"] == "none"
