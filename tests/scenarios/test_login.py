@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from play import Login, ns
+from play import Login, Stage, ns
 from play.client import refused
 from play.sasl import Scram, fields
 
@@ -121,6 +121,19 @@ def test_the_later_login_takes_the_resource(stage):
     newer = stage.login(juliet, Login("balcony"))
     assert newer.jid == older.jid
     assert older.expect_end() == "conflict"
+
+
+@pytest.mark.needs("properties")
+def test_the_earlier_login_keeps_the_resource_where_the_property_says_so(private_server):
+    """RFC 6120 §7.7.2.2, the other policy: the newer session is refused and may ask for another resource."""
+    stage = Stage(private_server({"c2s.resource-conflict": "refuse"}))
+    juliet = stage.user("juliet")
+    older = stage.login(juliet, Login("balcony"))
+    newer = stage.authenticate(juliet)
+    refusal = newer.request("set", f"<bind xmlns='{ns.BIND}'><resource>balcony</resource></bind>")
+    assert ns.condition(refusal) == "conflict"
+    newer.bind("chamber")
+    older.sync()
 
 
 def test_the_server_chooses_a_resource(stage):

@@ -40,7 +40,7 @@ use detached::{Outcome, detached};
 use inbound::{Event, Inbound};
 use negotiate::Negotiated;
 pub use oracle::Oracle;
-pub use settings::Settings;
+pub use settings::{ResourceConflict, Settings};
 
 /// How long a session that is replaced or claimed may take to let go.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -214,8 +214,9 @@ impl C2s {
         }
     }
 
-    /// Registers a new session. An older one with the same address is closed first, and its
-    /// contacts learn of its end before they learn of the new one.
+    /// Registers a new session. An older one with the same address keeps it if the settings say
+    /// so; otherwise it is closed first, and its contacts learn of its end before they learn of
+    /// the new one.
     async fn bind(
         &self,
         account: AccountId,
@@ -234,7 +235,16 @@ impl C2s {
         let id = registry.next_id();
         let mailbox = self.settings.mailbox_kb.get() * 1024;
         let shared = Arc::new(Shared::new(id, (host, account), jid, origin, mailbox));
-        let place = registry.bind(&shared);
+        let refuses = self.settings.resource_conflict.get() == ResourceConflict::Refuse;
+        let stays = |old: &Entry| match old {
+            // A client that lost its connection has no other way back to its resource.
+            Entry::Local(old) => refuses && old.is_connected(),
+            Entry::Remote(_) => refuses,
+        };
+        let place = registry.bind_unless(&shared, stays);
+        if matches!(place, Place::Taken) {
+            return Err(BindRefusal::Conflict);
+        }
         // Read after the session is registered: whoever ends all sessions either finds it or has
         // set this before.
         if self.leaving.load(Ordering::SeqCst) {

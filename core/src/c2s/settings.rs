@@ -1,8 +1,25 @@
 //! What an administrator may set for client streams.
 
 use crate::properties::{Declared, Live, Properties, Property};
+use crate::property_words;
 use crate::stream::sm::QueueLimits;
 
+property_words! {
+    /// Which of two sessions has a resource that both want (RFC 6120 §7.7.2.2).
+    pub enum ResourceConflict {
+        /// The newer one; the older is closed with `<conflict/>`.
+        Replace = "replace",
+        /// The older one, as long as it has a connection.
+        Refuse = "refuse",
+    }
+}
+
+pub static RESOURCE_CONFLICT: Property<ResourceConflict> = Property::new(
+    "c2s.resource-conflict",
+    || ResourceConflict::Replace,
+    "What happens when a client asks for a resource that a connected session of the account has: \
+     \"replace\" closes the older session, \"refuse\" answers the newer one with an error.",
+);
 pub static RESUME_SECONDS: Property<u64> = Property::new(
     "c2s.resume-seconds",
     || 300,
@@ -58,7 +75,8 @@ pub static IDLE_SECONDS: Property<u32> = Property::new(
 .within("0, or 2 to 86400", |seconds| *seconds == 0 || (2..=86_400).contains(seconds));
 
 /// The properties of this module.
-pub static PROPERTIES: [&dyn Declared; 9] = [
+pub static PROPERTIES: [&dyn Declared; 10] = [
+    &RESOURCE_CONFLICT,
     &RESUME_SECONDS,
     &QUEUE_STANZAS,
     &QUEUE_KB,
@@ -73,6 +91,7 @@ pub static PROPERTIES: [&dyn Declared; 9] = [
 /// The current values.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub resource_conflict: Live<ResourceConflict>,
     pub resume_seconds: Live<u64>,
     pub queue_stanzas: Live<usize>,
     pub queue_kb: Live<usize>,
@@ -87,6 +106,7 @@ pub struct Settings {
 impl Settings {
     pub fn of(properties: &Properties) -> Settings {
         Settings {
+            resource_conflict: properties.live(&RESOURCE_CONFLICT),
             resume_seconds: properties.live(&RESUME_SECONDS),
             queue_stanzas: properties.live(&QUEUE_STANZAS),
             queue_kb: properties.live(&QUEUE_KB),

@@ -102,6 +102,11 @@ impl Shared {
         self.silence.store(AWAY, Ordering::Relaxed);
     }
 
+    /// Has a connection.
+    pub fn is_connected(&self) -> bool {
+        self.silence.load(Ordering::Relaxed) != AWAY
+    }
+
     /// Counts `seconds` more of silence and returns all of it; `None` without a connection.
     pub fn lengthen_silence(&self, seconds: u32) -> Option<u32> {
         let longer =

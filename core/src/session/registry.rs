@@ -128,6 +128,8 @@ pub enum Bound {
     Free,
     /// The resource was taken; its session is no longer registered and is to be closed.
     Replaced(Entry),
+    /// The resource was taken, and its session stays.
+    Taken,
 }
 
 impl Registry {
@@ -148,14 +150,22 @@ impl Registry {
 
     /// Registers a session; one that had the same resource goes.
     pub fn bind(&self, session: &Arc<Shared>) -> Bound {
+        self.bind_unless(session, |_| false)
+    }
+
+    /// The same, unless `stays` says that the session which has the resource keeps it.
+    pub fn bind_unless(&self, session: &Arc<Shared>, stays: impl FnOnce(&Entry) -> bool) -> Bound {
         let local = session.jid.local().unwrap_or_default();
         let mut shard = self.shard(session.host, local).write();
         let account = shard
             .entry(Key(session.host, local.into()))
             .or_insert_with(|| Account { id: session.account, entries: SmallVec::new() });
+        let taken = account.entries.iter().position(|e| e.resource() == session.resource());
+        if taken.is_some_and(|at| stays(&account.entries[at])) {
+            return Bound::Taken;
+        }
         // A recreated account never inherits the sessions of its predecessor.
         account.id = session.account;
-        let taken = account.entries.iter().position(|e| e.resource() == session.resource());
         let old = taken.map(|at| account.entries.swap_remove(at));
         account.entries.push(Entry::Local(session.clone()));
         drop(shard);
