@@ -74,14 +74,9 @@ impl Bound {
     /// Sends again what a resumed session owes its client.
     pub async fn repeat(&mut self, owed: &[u8]) {
         if !owed.is_empty() {
-            self.send(owed).await;
+            send(&mut self.io, owed).await;
             self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
         }
-    }
-
-    /// Writes octets without waiting for the kernel.
-    async fn send(&mut self, octets: &[u8]) {
-        poll_fn(|cx| Poll::Ready(self.io.poll_write(cx, octets).is_ready())).await;
     }
 
     /// Says good-bye as the event demands.
@@ -104,7 +99,7 @@ impl Bound {
         if let Some(fault) = &fault {
             note(self.inbound.session.jid(), fault);
         }
-        self.farewell(fault.as_ref()).await;
+        farewell(&mut self.io, fault.as_ref()).await;
         if may_return {
             return End::Lost(self.ended());
         }
@@ -115,14 +110,16 @@ impl Bound {
         Ended { session: self.inbound.session, unflushed: self.unflushed }
     }
 
-    async fn surrender(mut self, to: oneshot::Sender<Box<Session>>) -> End {
-        self.farewell(Some(&StreamFault::Conflict)).await;
-        let Ended { session, unflushed } = self.ended();
-        match to.send(session) {
+    async fn surrender(self, to: oneshot::Sender<Box<Session>>) -> End {
+        let Bound { mut io, inbound, unflushed, .. } = self;
+        let end = match to.send(inbound.session) {
             Ok(()) => End::Surrendered(unflushed),
             // The claimant is gone: the session waits for the next one.
             Err(session) => End::Lost(Ended { session, unflushed }),
-        }
+        };
+        // The claimant need not wait until this connection, half dead perhaps, is closed.
+        farewell(&mut io, Some(&StreamFault::Conflict)).await;
+        end
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -302,18 +299,23 @@ impl Bound {
         self.spool = None;
         spool_late(&self.inbound.c2s.router.im, &self.inbound.session, &self.unflushed);
     }
+}
 
-    /// Ends the stream properly, with an error if there is one.
-    async fn farewell(&mut self, fault: Option<&StreamFault>) {
-        let mut octets = Vec::new();
-        if let Some(fault) = fault {
-            fault.render(&mut octets);
-        }
-        octets.extend_from_slice(b"</stream:stream>");
-        // What the kernel does not take at once is sent by the shutdown.
-        self.send(&octets).await;
-        self.io.shutdown(Instant::now() + FAREWELL).await;
+/// Writes octets without waiting for the kernel.
+async fn send(io: &mut Io, octets: &[u8]) {
+    poll_fn(|cx| Poll::Ready(io.poll_write(cx, octets).is_ready())).await;
+}
+
+/// Ends the stream properly, with an error if there is one.
+async fn farewell(io: &mut Io, fault: Option<&StreamFault>) {
+    let mut octets = Vec::new();
+    if let Some(fault) = fault {
+        fault.render(&mut octets);
     }
+    octets.extend_from_slice(b"</stream:stream>");
+    // What the kernel does not take at once is sent by the shutdown.
+    send(io, &octets).await;
+    io.shutdown(Instant::now() + FAREWELL).await;
 }
 
 /// Appends a stanza as the session at `own` reads it.

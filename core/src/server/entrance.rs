@@ -40,9 +40,10 @@ impl Entrance<'_> {
             }
             Serving::Serving => Ok(()),
             Serving::Standby { reason } => {
-                self.close().await;
-                self.publish(&self.ports)?;
+                // Balancers turn away first: closing takes its time.
                 self.health.set(Readiness::Standby(reason.to_string()));
+                self.publish(&self.ports)?;
+                self.close().await;
                 Ok(())
             }
         }
