@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Progress;
 use crate::storage::StorageError;
-use crate::storage::sqlite::error;
+use crate::storage::sqlite::{error, make_private};
 
 /// Pages copied between two calls of the progress.
 const STEP: i32 = 512;
@@ -61,6 +61,7 @@ fn copy(source: &Connection, to: &Path, progress: &mut Progress) -> Result<(), S
     if to.exists() {
         std::fs::remove_file(to).map_err(|e| told(to, &e))?;
     }
+    make_private(to);
     let mut target = Connection::open(to).map_err(|e| error(e, to))?;
     let backup = Backup::new(source, &mut target).map_err(|e| error(e, to))?;
     loop {

@@ -4,6 +4,8 @@ mod job;
 mod statement;
 mod threads;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,8 +95,16 @@ impl Sqlite {
     }
 }
 
+/// Makes the file for this user only, if it is not there; its log gets the same mode. What stands
+/// against it is told by who connects.
+pub(super) fn make_private(path: &Path) {
+    let mut options = OpenOptions::new();
+    let _ = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+}
+
 /// A connection set up as all of ours are.
 pub(super) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StorageError> {
+    make_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -184,3 +184,16 @@ async fn a_damaged_snapshot_is_not_put_back() {
     assert!(matches!(refused, StorageError::Corrupt { .. }), "{refused}");
     assert_eq!(std::fs::read(&target).unwrap(), b"as it was");
 }
+
+#[tokio::test]
+async fn database_and_snapshot_are_for_this_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let test = testing::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    let file = test.db.file().unwrap().to_owned();
+    snapshot(&file, &copy, Box::new(|_, _| {})).unwrap();
+    for path in [file, copy] {
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
