@@ -95,11 +95,12 @@ impl Sqlite {
     }
 }
 
-/// Makes the file for this user only, if it is not there; its log gets the same mode. What stands
-/// against it is told by who connects.
+/// Makes the file for this user only, if it is not there; its log gets the same mode. A file that
+/// is there must not even be opened: closing it would drop the locks that this process holds on it
+/// (POSIX). What stands against the file is told by who connects.
 pub(super) fn make_private(path: &Path) {
     let mut options = OpenOptions::new();
-    let _ = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+    let _ = options.write(true).create_new(true).mode(0o600).open(path);
 }
 
 /// A connection set up as all of ours are.
