@@ -418,6 +418,31 @@ async fn users_are_paged_by_name(test: TestDb) {
     assert_eq!(names(&console.get("/users?limit=2&after=b").await), ["c"]);
 }
 
+async fn lists_are_had_as_csv(test: TestDb) {
+    let console = Console::start(&test).await;
+    for name in ["=sum", "juliet"] {
+        console.new_user(name).await;
+    }
+    let (status, told) = console.call(Method::GET, "/users?format=csv&limit=1", None).await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    let lines: Vec<_> = told.as_str().expect("no JSON").lines().collect();
+    assert!(lines[0].starts_with("name,jid,"), "{told}");
+    assert!(lines[1].starts_with("'=sum,'=sum@example.org,"), "{told}");
+    assert!(lines[2].starts_with("juliet,juliet@example.org,"), "{told}");
+    assert_eq!(lines.len(), 3);
+    let (status, _) = console.call(Method::GET, "/server?format=csv", None).await;
+    assert_eq!(status, StatusCode::OK, "what is no list stays as it is");
+}
+
+async fn a_problem_names_its_field(test: TestDb) {
+    let console = Console::start(&test).await;
+    let (_, told) = console.call(Method::POST, "/tokens", Some(json!({ "name": "" }))).await;
+    assert_eq!((&told["status"], &told["field"]), (&json!(400), &json!("name")));
+    console.new_token("ci").await;
+    let (_, told) = console.call(Method::POST, "/tokens", Some(json!({ "name": "ci" }))).await;
+    assert_eq!((&told["status"], &told["field"]), (&json!(409), &json!("name")));
+}
+
 async fn properties_are_listed_set_and_reset(test: TestDb) {
     let console = Console::start(&test).await;
     let listed = console.get("/properties?limit=1").await;
@@ -468,6 +493,8 @@ crate::backend_tests! {
     a_user_is_locked_and_unlocked,
     an_administrator_made_anew_is_none,
     users_are_paged_by_name,
+    lists_are_had_as_csv,
+    a_problem_names_its_field,
     properties_are_listed_set_and_reset,
     every_route_is_closed_without_a_token,
     the_description_is_open,

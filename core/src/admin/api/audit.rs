@@ -1,13 +1,14 @@
 //! `/audit`: administrative acts, the newest first.
 
-use hyper::Method;
 use serde_json::json;
 
 use super::{Answer, Call, Page, Problem, Route};
 use crate::admin::store;
 use crate::clock::StanzaId;
 
-pub const ROUTES: &[Route] = &[Route::new(Method::GET, "/audit", |call| Box::pin(list(call)))];
+pub const ROUTES: &[Route] = &[Route::list("/audit", COLUMNS, |call| Box::pin(list(call)))];
+
+const COLUMNS: &[&str] = &["id", "at", "node", "actor", "action", "target"];
 
 async fn list(call: Call) -> Result<Answer, Problem> {
     let page = call.page()?;

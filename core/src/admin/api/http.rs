@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::HeaderMap;
+use hyper::header::{ACCEPT, HeaderMap};
 use warp::path::FullPath;
 use warp::{Filter, Reply};
 
@@ -29,7 +29,8 @@ pub fn mount(mounts: &Routes, api: Arc<Api>, gate: Arc<Gate>) {
             async move {
                 let segments = segments(path.as_str());
                 let asked = Asked { method, segments, query, body };
-                reply(answer(&api, &gate, asked, Caller { headers, peer }).await)
+                let answered = answer(&api, &gate, asked, Caller { headers, peer }).await;
+                answered.unwrap_or_else(Problem::into_response)
             }
         });
     mounts.mount(PREFIX, Allowance::body(BODY), filter.boxed());
@@ -45,7 +46,7 @@ async fn answer(
     gate: &Gate,
     asked: Asked,
     caller: Caller,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let (route, _) = route::find(routes(), &asked.method, &asked.segments)?;
     let actor = match route.access {
         Access::Anyone => "anyone".to_owned(),
@@ -55,7 +56,19 @@ async fn answer(
         }
     };
     check_type(&asked.method, &caller.headers)?;
-    api.perform(actor, asked).await
+    if !route.columns.is_empty() && wants_csv(&asked, &caller.headers) {
+        return Ok(api.export(actor, asked).await?.into_response());
+    }
+    Ok(reply(api.perform(actor, asked).await?))
+}
+
+fn wants_csv(asked: &Asked, headers: &HeaderMap) -> bool {
+    let format = asked.query.iter().find(|(name, _)| name == "format");
+    let accepts = || headers.get(ACCEPT)?.to_str().ok()?.split(',').next();
+    match format {
+        Some((_, format)) => format == "csv",
+        None => accepts().is_some_and(|kind| kind.trim().starts_with("text/csv")),
+    }
 }
 
 /// Nothing but JSON is read, so nothing else is taken for it.
@@ -75,12 +88,9 @@ fn segments(path: &str) -> Vec<String> {
     route::split(below).filter_map(decode_segment).map(|segment| segment.into_owned()).collect()
 }
 
-fn reply(outcome: Result<Answer, Problem>) -> Response {
-    match outcome {
-        Ok(Answer { status, body: Some(body) }) => {
-            warp::reply::with_status(warp::reply::json(&body), status).into_response()
-        }
-        Ok(Answer { status, body: None }) => status.into_response(),
-        Err(problem) => problem.into_response(),
+fn reply(Answer { status, body }: Answer) -> Response {
+    match body {
+        Some(body) => warp::reply::with_status(warp::reply::json(&body), status).into_response(),
+        None => status.into_response(),
     }
 }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod call;
+mod csv;
 mod http;
 mod openapi;
 mod problem;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use hyper::Method;
 
 pub use call::{Answer, Call, Page};
+pub use csv::Export;
 pub use http::mount;
 pub use problem::Problem;
 pub use route::{Access, Route};
@@ -56,6 +58,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
 }
 
 /// What a call asks for, before its route is known.
+#[derive(Clone, Debug)]
 pub struct Asked {
     pub method: Method,
     /// Decoded segments below `/api/v1`.

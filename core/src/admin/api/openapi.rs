@@ -11,6 +11,7 @@ pub const ROUTES: &[Route] = &[Route {
     method: Method::GET,
     path: "/openapi.json",
     access: Access::Anyone,
+    columns: &[],
     handler: |call| Box::pin(get(call)),
 }];
 
@@ -69,6 +70,32 @@ mod tests {
             let open = path.matches('{').count();
             let described = methods["parameters"].as_array().map_or(0, Vec::len);
             assert_eq!(open, described, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_the_columns_of_its_items() {
+        let document = document();
+        for route in super::super::routes() {
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let content = &operation["responses"]["200"]["content"];
+            assert_eq!(
+                content["text/csv"].is_object(),
+                !route.columns.is_empty(),
+                "{}",
+                route.path
+            );
+            let schema = |value: &serde_json::Value| -> serde_json::Value {
+                let target = value["$ref"].as_str().expect("a reference");
+                document.pointer(&target[1..]).expect("a schema").clone()
+            };
+            if !route.columns.is_empty() {
+                let page = schema(&content["application/json"]["schema"]);
+                let item = schema(&page["properties"]["items"]["items"]);
+                for column in route.columns {
+                    assert!(item["properties"][column].is_object(), "{} {column}", route.path);
+                }
+            }
         }
     }
 

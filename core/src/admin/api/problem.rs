@@ -29,6 +29,9 @@ pub enum Problem {
     /// Not now; the text says why.
     #[error("{0}")]
     Unavailable(String),
+    /// Any of these, about one field of the body or one parameter of the query.
+    #[error("{1}")]
+    At(&'static str, Box<Problem>),
     /// A bug or a broken machine: the log has the details.
     #[error("the server could not do it: see its log")]
     Internal,
@@ -37,6 +40,19 @@ pub enum Problem {
 impl Problem {
     pub fn invalid(detail: impl Into<String>) -> Problem {
         Problem::Invalid(detail.into())
+    }
+
+    /// Names what it is about, so that a form can show it there.
+    pub fn at(self, field: &'static str) -> Problem {
+        Problem::At(field, Box::new(self))
+    }
+
+    /// What it is about, if that is one thing.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Problem::At(field, _) => Some(field),
+            _ => None,
+        }
     }
 
     pub fn not_found(what: &str, name: &str) -> Problem {
@@ -52,6 +68,7 @@ impl Problem {
             Problem::Conflict(_) => StatusCode::CONFLICT,
             Problem::Locked(_) => StatusCode::TOO_MANY_REQUESTS,
             Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::At(_, problem) => problem.status(),
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -60,19 +77,25 @@ impl Problem {
         match self {
             Problem::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Problem::Method(allowed) => Some((ALLOW, HeaderValue::from_str(allowed).ok()?)),
+            Problem::At(_, problem) => problem.header(),
             Problem::Locked(wait) => Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))),
             _ => None,
         }
     }
 
-    /// RFC 9457 §3.1: without a `type` of its own, the title is the status' reason.
+    /// RFC 9457 §3.1: without a `type` of its own, the title is the status' reason. `field` is an
+    /// extension (§3.2).
     pub fn to_json(&self) -> Value {
         let status = self.status();
-        json!({
+        let mut told = json!({
             "title": status.canonical_reason(),
             "status": status.as_u16(),
             "detail": self.to_string(),
-        })
+        });
+        if let Some(field) = self.field() {
+            told["field"] = field.into();
+        }
+        told
     }
 
     pub fn into_response(self) -> Response {

@@ -8,11 +8,13 @@ use super::{Answer, Call, Page, Problem, Route};
 use crate::properties::{Entry, PropertyError, Scope};
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/properties", |call| Box::pin(list(call))),
+    Route::list("/properties", COLUMNS, |call| Box::pin(list(call))),
     Route::new(Method::GET, "/properties/{name}", |call| Box::pin(get(call))),
     Route::new(Method::PUT, "/properties/{name}", |call| Box::pin(set(call))),
     Route::new(Method::DELETE, "/properties/{name}", |call| Box::pin(reset(call))),
 ];
+
+const COLUMNS: &[&str] = &["name", "value", "default", "takes", "doc", "scope", "live", "pending"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,13 +20,24 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub access: Access,
+    /// The fields of an item that make a list a table; empty for what is no list.
+    pub columns: &'static [&'static str],
     pub handler: Handler,
 }
 
 impl Route {
     /// A route for administrators, as all are that do not say otherwise.
     pub const fn new(method: Method, path: &'static str, handler: Handler) -> Route {
-        Route { method, path, access: Access::Administrator, handler }
+        Route { method, path, access: Access::Administrator, columns: &[], handler }
+    }
+
+    /// A list, paged by key, that can also be had as CSV.
+    pub const fn list(
+        path: &'static str,
+        columns: &'static [&'static str],
+        handler: Handler,
+    ) -> Route {
+        Route { method: Method::GET, path, access: Access::Administrator, columns, handler }
     }
 
     /// The open segments of a path that this route answers.

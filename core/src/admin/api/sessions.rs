@@ -13,12 +13,14 @@ use crate::session::mailbox::{CloseReason, Order};
 use crate::session::registry::Entry;
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/sessions", |call| Box::pin(list(call))),
+    Route::list("/sessions", COLUMNS, |call| Box::pin(list(call))),
     Route::new(Method::GET, "/sessions/{user}/{resource}", |call| Box::pin(get(call))),
     Route::new(Method::DELETE, "/sessions/{user}/{resource}", |call| Box::pin(disconnect(call))),
 ];
 
 const HOST: HostId = HostId::FIRST;
+const COLUMNS: &[&str] =
+    &["jid", "address", "since", "tls", "mechanism", "available", "priority", "received", "sent"];
 
 fn shown(session: &Shared) -> Value {
     use std::sync::atomic::Ordering::Relaxed;

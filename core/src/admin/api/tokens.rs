@@ -11,10 +11,12 @@ use crate::admin::token::Token;
 use crate::storage::StorageError;
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/tokens", |call| Box::pin(list(call))),
+    Route::list("/tokens", COLUMNS, |call| Box::pin(list(call))),
     Route::new(Method::POST, "/tokens", |call| Box::pin(create(call))),
     Route::new(Method::DELETE, "/tokens/{id}", |call| Box::pin(revoke(call))),
 ];
+
+const COLUMNS: &[&str] = &["id", "name", "created", "created_by", "expires", "last_used"];
 
 const LONGEST_NAME: usize = 64;
 
@@ -69,7 +71,8 @@ async fn list(call: Call) -> Result<Answer, Problem> {
 async fn create(call: Call) -> Result<Answer, Problem> {
     let New { name, days } = call.json()?;
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
-        return Err(Problem::Invalid(format!("a token's name has 1 to {LONGEST_NAME} characters")));
+        let told = format!("a token's name has 1 to {LONGEST_NAME} characters");
+        return Err(Problem::Invalid(told).at("name"));
     }
     let clock = &call.api.clock;
     let token = Token::new(clock.random());
@@ -97,7 +100,8 @@ fn taken(error: StorageError, name: &str) -> Problem {
     match error.is_constraint() {
         true => Problem::Conflict(format!(
             "there is a token `{name}` already: revoke it, or choose another name"
-        )),
+        ))
+        .at("name"),
         false => error.into(),
     }
 }

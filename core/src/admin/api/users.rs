@@ -14,7 +14,7 @@ use crate::host::{AccountId, HostId};
 use crate::jid::localpart;
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/users", |call| Box::pin(list(call))),
+    Route::list("/users", COLUMNS, |call| Box::pin(list(call))),
     Route::new(Method::POST, "/users", |call| Box::pin(create(call))),
     Route::new(Method::GET, "/users/{name}", |call| Box::pin(get(call))),
     Route::new(Method::DELETE, "/users/{name}", |call| Box::pin(delete(call))),
@@ -26,6 +26,7 @@ pub const ROUTES: &[Route] = &[
 ];
 
 const HOST: HostId = HostId::FIRST;
+const COLUMNS: &[&str] = &["name", "jid", "created", "locked", "administrator"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
