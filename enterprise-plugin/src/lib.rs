@@ -1,5 +1,6 @@
 //! The enterprise plugin: licences and clustering, uploaded on the Plugins page of each node.
 
+pub mod lanes;
 pub mod licence;
 
 #[cfg(all(feature = "test-key", not(debug_assertions)))]

@@ -1,0 +1,60 @@
+//! What crosses a link in one piece.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Parcels with their place in the lane, and what the sender has received on the lane towards it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Sample {
+    /// The number of the first parcel; of the next one when there is none.
+    pub first: u64,
+    /// All parcels of the other lane below this number have arrived.
+    pub received: u64,
+    /// Something before what arrived last is missing: send again from `received` on.
+    pub gap: bool,
+    pub parcels: Vec<Bytes>,
+}
+
+/// The sample does not have our form: another version of the protocol, or a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sample of {0} octets has not the form of a lane")]
+pub struct SampleError(usize);
+
+/// `first`, `received`, flags, number of parcels.
+const HEAD: usize = 8 + 8 + 1 + 4;
+
+impl Sample {
+    pub fn encode(&self) -> Bytes {
+        let octets = self.parcels.iter().map(|parcel| parcel.len() + 4).sum::<usize>();
+        let mut out = BytesMut::with_capacity(HEAD + octets);
+        out.put_u64(self.first);
+        out.put_u64(self.received);
+        out.put_u8(self.gap.into());
+        out.put_u32(self.parcels.len() as u32);
+        for parcel in &self.parcels {
+            out.put_u32(parcel.len() as u32);
+            out.put_slice(parcel);
+        }
+        out.freeze()
+    }
+
+    /// The parcels share the octets of `input`.
+    pub fn decode(mut input: Bytes) -> Result<Sample, SampleError> {
+        let error = SampleError(input.len());
+        if input.len() < HEAD {
+            return Err(error);
+        }
+        let (first, received, flags) = (input.get_u64(), input.get_u64(), input.get_u8());
+        let mut parcels = Vec::new();
+        for _ in 0..input.get_u32() {
+            let length = input.try_get_u32().map_err(|_| error)? as usize;
+            if input.len() < length {
+                return Err(error);
+            }
+            parcels.push(input.split_to(length));
+        }
+        match (flags, input.is_empty()) {
+            (0 | 1, true) => Ok(Sample { first, received, gap: flags == 1, parcels }),
+            _ => Err(error),
+        }
+    }
+}
