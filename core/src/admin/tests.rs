@@ -11,6 +11,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+mod sessions;
+
 use super::*;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
@@ -24,7 +26,7 @@ use crate::net::listener::Listener;
 use crate::properties::{Declared, Properties, Property};
 use crate::router::Out;
 use crate::server::{self, Foundation, Routing};
-use crate::session::{CloseReason, Order, Origin, Session, Shared};
+use crate::session::{CloseReason, Encryption, Order, Origin, Session, Shared};
 use crate::shutdown::Tracker;
 use crate::stanza::{PresenceType, Stanza};
 use crate::storage::migrate::migrate;
@@ -152,7 +154,8 @@ impl Console {
     fn bind(&self, account: AccountId, jid: Jid) -> Session {
         let registry = &self.api.router.registry;
         let peer = ([192, 0, 2, 1], 5000).into();
-        let origin = Origin { peer, tls: Some("TLSv1.3"), mechanism: "PLAIN", since: NOW };
+        let tls = Some(Encryption { version: "TLSv1_3", cipher: "TLS13_AES_128_GCM_SHA256" });
+        let origin = Origin { peer, tls, mechanism: "PLAIN", since: NOW };
         let key = (HostId::FIRST, account);
         let shared = Arc::new(Shared::new(registry.next_id(), key, jid, origin, 1 << 20));
         registry.bind(&shared);

@@ -126,6 +126,7 @@ impl Bound {
         Scratch::lend(|scratch| {
             let event = self.poll_parts(cx, scratch);
             let event = self.write_out(cx, scratch, event);
+            self.inbound.session.show_unacknowledged();
             if event.is_pending() {
                 self.poll_spool(cx);
             }

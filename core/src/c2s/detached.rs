@@ -44,6 +44,7 @@ pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome
             continue;
         };
         let awaited = keep(&mut session, &mut inbox) || is_full(&session);
+        session.show_unacknowledged();
         if awaited && spool.is_none() {
             spool = Some(Instant::now() + SPOOL_AFTER);
         }

@@ -45,9 +45,8 @@ impl C2s {
             if stop.run_until_cancelled(slept).await.is_none() {
                 return;
             }
-            if limit > 0 {
-                self.look(pause, limit);
-            }
+            // Without a limit the silence is counted all the same: the console shows it.
+            self.look(pause, if limit == 0 { u32::MAX } else { limit });
         }
     }
 

@@ -165,7 +165,7 @@ impl Inbound {
             return sm::write_failed(Refusal::UnexpectedRequest, None, write);
         }
         let resumable = self.c2s.resumable(&self.session.shared, resume, max);
-        self.session.shared.start_watermark();
+        self.session.shared.start_management(resumable.token.is_some());
         // A window of 2^32 seconds is as good as any longer one.
         let window = resumable.window.as_secs().try_into().unwrap_or(u32::MAX);
         sm::write_enabled(resumable.token.as_deref().map(|token| (token, window)), write);

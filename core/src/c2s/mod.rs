@@ -20,7 +20,9 @@ use crate::net::limits::Counted;
 use crate::net::tls::TlsAcceptor;
 use crate::router::{Out, Router};
 use crate::session::registry::Bound as Place;
-use crate::session::{CloseReason, Entry, Envelope, Order, Origin, Resumable, Session, Shared};
+use crate::session::{
+    CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared,
+};
 use crate::stream::sm::{AckQueue, Counter, Refusal};
 use crate::stream::{Answer, BindRefusal, Blame, Profiles, StreamFault};
 
@@ -331,7 +333,7 @@ impl C2s {
     fn origin(&self, peer: SocketAddr, io: &Io, mechanism: &'static str) -> Origin {
         Origin {
             peer,
-            tls: io.tls().map(|tls| tls.version),
+            tls: io.tls().map(|tls| Encryption { version: tls.version, cipher: tls.cipher_suite }),
             mechanism,
             since: self.router.clock.now(),
         }

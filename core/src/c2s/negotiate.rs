@@ -239,6 +239,8 @@ impl Negotiation {
             Question::Resume { account, previd, h, .. } => {
                 match self.c2s.resume(account, &previd, h).await {
                     Ok(Resumed { session, h }) => {
+                        let origin = self.c2s.origin(self.peer, &self.io, self.mechanism);
+                        session.shared.moved(origin);
                         let jid = session.jid().clone();
                         (session, Answer::Resumed { jid, h })
                     }

@@ -17,6 +17,7 @@ fn a_waiting_connection_stays_small() {
         ("stanza", size_of::<Stanza>()),
         ("envelope", size_of::<Envelope>()),
     ];
-    let expected = [184, 328, 24, 288, 216, 24];
+    // With the two counts of its `Arc` a `Shared` fills the allocator's 320 octets.
+    let expected = [184, 328, 24, 304, 216, 24];
     assert_eq!(sizes.map(|(_, size)| size), expected, "{sizes:?}");
 }

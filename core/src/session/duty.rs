@@ -143,7 +143,7 @@ mod tests {
         let origin = Origin { peer, tls: None, mechanism: "PLAIN", since: Timestamp(0) };
         let jid = Jid::parse("romeo@hearth.example/orchard").unwrap();
         let sender = Arc::new(Shared::new(1, (HostId::FIRST, AccountId(1)), jid, origin, 1024));
-        sender.start_watermark();
+        sender.start_management(false);
         let seq = sender.watermark().unwrap().wait();
         let duty = Duty::new(StanzaId(1), Some(Pending { sender: sender.clone(), seq }));
         duty.hold(holders);

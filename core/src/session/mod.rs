@@ -15,23 +15,34 @@ use crate::stanza::Stanza;
 
 pub mod duty;
 pub mod mailbox;
+pub mod page;
 pub mod registry;
 pub mod resume;
 pub mod watermark;
 
 pub use duty::{Duty, Pending};
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};
+pub use page::Window;
 pub use registry::{Entry, Registry};
-pub use resume::Resumable;
+pub use resume::{Management, Resumable};
 pub use watermark::Watermark;
 
+/// What encrypts a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Encryption {
+    /// For example `TLSv1_3`.
+    pub version: &'static str,
+    /// IANA's name of the cipher suite.
+    pub cipher: &'static str,
+}
+
 /// How a session's stream is carried; for the console and the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Origin {
     pub peer: SocketAddr,
-    /// Protocol version and cipher suite, when the stream is encrypted.
-    pub tls: Option<&'static str>,
+    pub tls: Option<Encryption>,
     pub mechanism: &'static str,
+    /// When the session began; a resumption does not change it.
     pub since: Timestamp,
 }
 
@@ -44,20 +55,26 @@ pub struct Shared {
     pub account: AccountId,
     /// The full address.
     pub jid: Jid,
-    pub origin: Origin,
     pub mailbox: Mailbox,
-    /// RFC 6121 §4.2: the last presence broadcast, while the resource is available.
-    presence: Mutex<Option<Arc<Stanza>>>,
+    changing: Mutex<Changing>,
     priority: AtomicI8,
     available: AtomicBool,
     /// RFC 6121 §2.2: asked for the roster, and so gets roster pushes.
     interested: AtomicBool,
-    watermark: OnceLock<Box<Watermark>>,
+    management: OnceLock<Box<Management>>,
     pub received: AtomicU64,
     pub sent: AtomicU64,
     /// Seconds in which nothing came from the client, as far as they were counted; [`AWAY`] without
     /// a connection.
     silence: AtomicU32,
+}
+
+/// What changes now and then, and is more than a number.
+#[derive(Debug)]
+struct Changing {
+    /// RFC 6121 §4.2: the last presence broadcast, while the resource is available.
+    presence: Option<Arc<Stanza>>,
+    origin: Origin,
 }
 
 /// A session that waits for its client to come back.
@@ -76,13 +93,12 @@ impl Shared {
             host: key.0,
             account: key.1,
             jid,
-            origin,
             mailbox: Mailbox::new(limit),
-            presence: Mutex::new(None),
+            changing: Mutex::new(Changing { presence: None, origin }),
             priority: AtomicI8::new(0),
             available: AtomicBool::new(false),
             interested: AtomicBool::new(false),
-            watermark: OnceLock::new(),
+            management: OnceLock::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             silence: AtomicU32::new(0),
@@ -104,7 +120,7 @@ impl Shared {
 
     /// Has a connection.
     pub fn is_connected(&self) -> bool {
-        self.silence.load(Ordering::Relaxed) != AWAY
+        self.silence().is_some()
     }
 
     /// Counts `seconds` more of silence and returns all of it; `None` without a connection.
@@ -134,18 +150,35 @@ impl Shared {
 
     /// Sets, or with `None` ends, availability.
     pub fn set_presence(&self, presence: Option<(Arc<Stanza>, i8)>) {
-        let mut current = self.presence.lock();
+        let mut current = self.changing.lock();
         let (stanza, priority) = match presence {
             Some((stanza, priority)) => (Some(stanza), priority),
             None => (None, 0),
         };
         self.priority.store(priority, Ordering::Relaxed);
         self.available.store(stanza.is_some(), Ordering::Release);
-        *current = stanza;
+        current.presence = stanza;
     }
 
     pub fn presence(&self) -> Option<Arc<Stanza>> {
-        self.presence.lock().clone()
+        self.changing.lock().presence.clone()
+    }
+
+    /// How the stream is carried, or was when its connection was lost.
+    pub fn origin(&self) -> Origin {
+        self.changing.lock().origin
+    }
+
+    /// Another connection carries the stream from now on.
+    pub fn moved(&self, to: Origin) {
+        let origin = &mut self.changing.lock().origin;
+        *origin = Origin { since: origin.since, ..to };
+    }
+
+    /// Seconds in which nothing came from the client, as precise as idle clients are looked after;
+    /// `None` without a connection.
+    pub fn silence(&self) -> Option<u32> {
+        Some(self.silence.load(Ordering::Relaxed)).filter(|silence| *silence != AWAY)
     }
 
     pub fn is_interested(&self) -> bool {
@@ -158,12 +191,17 @@ impl Shared {
 
     /// The count of what this session sent; there from the moment that it enables XEP-0198.
     pub fn watermark(&self) -> Option<&Watermark> {
-        self.watermark.get().map(|w| &**w)
+        self.management().map(|management| &management.watermark)
+    }
+
+    /// What is to be seen of XEP-0198, once it is enabled.
+    pub fn management(&self) -> Option<&Management> {
+        self.management.get().map(|management| &**management)
     }
 
     /// Starts counting (XEP-0198 §3: from the stanza after `<enable/>`).
-    pub fn start_watermark(&self) {
-        self.watermark.get_or_init(Box::default);
+    pub fn start_management(&self, resumable: bool) {
+        self.management.get_or_init(|| Box::new(Management::new(resumable)));
     }
 
     /// The durable stanza counted as `seq` is safe.
@@ -199,5 +237,12 @@ impl Session {
 
     pub fn jid(&self) -> &Jid {
         &self.shared.jid
+    }
+
+    /// Lets others see how much the client has not acknowledged.
+    pub fn show_unacknowledged(&self) {
+        if let (Some(management), Some(own)) = (self.shared.management(), &self.resumable) {
+            management.set_unacknowledged(own.unacknowledged.len());
+        }
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use super::Shared;
+use super::page::{Page, Window};
 use crate::host::{AccountId, HostId};
 
 const SHARDS: usize = 64;
@@ -227,6 +228,24 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// A page of the sessions on this node for which `wanted` holds. All accounts are looked at,
+    /// but what lies before or behind the page costs a comparison of names only.
+    pub fn page(&self, window: Window<'_>, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
+        let mut page = Page::new(window);
+        for shard in &self.shards {
+            let shard = shard.read();
+            let covered = shard.iter().filter_map(|(Key(host, name), account)| {
+                page.covers(*host, name).then_some(&account.entries)
+            });
+            for entry in covered.collect::<Vec<_>>().into_iter().flatten() {
+                if let Entry::Local(session) = entry {
+                    page.offer(session, &wanted);
+                }
+            }
+        }
+        page.into_sessions()
     }
 
     /// Lets the session be resumed by `token`.

@@ -2,13 +2,37 @@
 //! and the id by which another connection claims it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::{Duty, Envelope};
+use super::{Duty, Envelope, Watermark};
 use crate::stanza::Stanza;
 use crate::stream::sm::{self, AckQueue};
+
+/// What others see of a session's XEP-0198 part.
+#[derive(Debug, Default)]
+pub struct Management {
+    pub watermark: Watermark,
+    pub resumable: bool,
+    unacknowledged: AtomicU32,
+}
+
+impl Management {
+    pub(super) fn new(resumable: bool) -> Management {
+        Management { resumable, ..Management::default() }
+    }
+
+    /// Stanzas that were sent and that the client has not acknowledged.
+    pub fn unacknowledged(&self) -> u32 {
+        self.unacknowledged.load(Ordering::Relaxed)
+    }
+
+    pub fn set_unacknowledged(&self, count: usize) {
+        self.unacknowledged.store(count as u32, Ordering::Relaxed);
+    }
+}
 
 /// The XEP-0198 part of a session.
 #[derive(Debug)]

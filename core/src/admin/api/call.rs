@@ -44,10 +44,21 @@ impl Call {
             .map_err(|error| Problem::Invalid(format!("the body is not what is needed: {error}")))
     }
 
+    /// A parameter of the query.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        found.filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that is `true` or `false`.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        let parse = |text: &str| text.parse().map_err(|_| format!("{name} is true or false"));
+        self.find(name).map(parse).transpose().map_err(Problem::Invalid)
+    }
+
     /// `?after=` (the last key of the page before) and `?limit=` (1 to 1000).
     pub fn page(&self) -> Result<Page, Problem> {
-        let find = |name: &str| self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        let limit = match find("limit") {
+        let limit = match self.find("limit") {
             None => PAGE,
             Some(text) => text
                 .parse()
@@ -55,7 +66,7 @@ impl Call {
                 .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
                 .ok_or_else(|| Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")))?,
         };
-        Ok(Page { after: find("after").map(str::to_owned), limit })
+        Ok(Page { after: self.find("after").map(str::to_owned), limit })
     }
 }
 

@@ -1,64 +1,124 @@
 //! `/sessions`: who is connected to this node.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hyper::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Api, Call, Page, Problem, Route};
 use crate::host::HostId;
-
-use crate::session::Shared;
+use crate::jid::Jid;
+use crate::ns;
+use crate::router::Out;
 use crate::session::mailbox::{CloseReason, Order};
 use crate::session::registry::Entry;
+use crate::session::{Shared, ToOverride, Window};
+use crate::stanza::{MessageType, Stanza};
+use crate::xml::Element;
 
 pub const ROUTES: &[Route] = &[
     Route::list("/sessions", COLUMNS, |call| Box::pin(list(call))),
+    Route::new(Method::POST, "/sessions/message", |call| Box::pin(message(call))),
     Route::new(Method::GET, "/sessions/{user}/{resource}", |call| Box::pin(get(call))),
     Route::new(Method::DELETE, "/sessions/{user}/{resource}", |call| Box::pin(disconnect(call))),
 ];
 
 const HOST: HostId = HostId::FIRST;
-const COLUMNS: &[&str] =
-    &["jid", "address", "since", "tls", "mechanism", "available", "priority", "received", "sent"];
+const COLUMNS: &[&str] = &[
+    "jid",
+    "address",
+    "since",
+    "tls",
+    "cipher",
+    "mechanism",
+    "client",
+    "available",
+    "priority",
+    "detached",
+    "idle_seconds",
+    "received",
+    "sent",
+];
+/// Octets of a message's body and subject.
+const LONGEST: usize = 64 * 1024;
 
 fn shown(session: &Shared) -> Value {
-    use std::sync::atomic::Ordering::Relaxed;
+    let origin = session.origin();
+    let management = session.management();
     json!({
         "jid": session.jid.as_str(),
-        "address": session.origin.peer.to_string(),
-        "since": session.origin.since.to_string(),
-        "tls": session.origin.tls,
-        "mechanism": session.origin.mechanism,
+        "user": session.jid.local(),
+        "resource": session.resource(),
+        "address": origin.peer.to_string(),
+        "since": origin.since.to_string(),
+        "tls": origin.tls.map(|tls| tls.version),
+        "cipher": origin.tls.map(|tls| tls.cipher),
+        "mechanism": origin.mechanism,
         "available": session.is_available(),
         "priority": session.priority(),
         "received": session.received.load(Relaxed),
         "sent": session.sent.load(Relaxed),
+        "detached": !session.is_connected(),
+        "idle_seconds": session.silence(),
+        "client": client(session),
+        "stream_management": management.map(|management| json!({
+            "resumable": management.resumable,
+            "unacknowledged": management.unacknowledged(),
+        })),
     })
 }
 
-/// The page's sessions are kept while all are looked at once: memory follows the page, not the
-/// number of sessions.
+/// What the client calls itself: the node of its capabilities (XEP-0115 §4), mostly its web site.
+fn client(session: &Shared) -> Option<String> {
+    let presence = session.presence()?;
+    let caps = presence.child("c", ns::CAPS)?.element();
+    caps.attr("node").map(str::to_owned)
+}
+
+/// What `?address=`, `?available=` and `?detached=` ask for.
+struct Filter {
+    address: Option<String>,
+    available: Option<bool>,
+    detached: Option<bool>,
+}
+
+impl Filter {
+    fn of(call: &Call) -> Result<Filter, Problem> {
+        Ok(Filter {
+            address: call.find("address").map(str::to_owned),
+            available: call.flag("available")?,
+            detached: call.flag("detached")?,
+        })
+    }
+
+    fn admits(&self, session: &Shared) -> bool {
+        let address = |part: &String| session.origin().peer.to_string().contains(part.as_str());
+        self.available.is_none_or(|wanted| session.is_available() == wanted)
+            && self.detached.is_none_or(|wanted| session.is_connected() != wanted)
+            && self.address.as_ref().is_none_or(address)
+    }
+}
+
 async fn list(call: Call) -> Result<Answer, Problem> {
-    let page = call.page()?;
+    let (page, filter) = (call.page()?, Filter::of(&call)?);
     let Page { after, limit } = &page;
-    let after = after.as_deref().unwrap_or_default();
-    let mut first = std::collections::BTreeMap::new();
-    call.api.router.registry.each_local(|session| {
-        let jid = session.jid.as_str();
-        let fits = first.len() <= *limit
-            || first.last_key_value().is_some_and(|(last, _): (&String, _)| jid < last.as_str());
-        if jid > after && fits {
-            first.insert(jid.to_owned(), session.clone());
-            if first.len() > limit + 1 {
-                first.pop_last();
-            }
-        }
-    });
-    let sessions: Vec<Arc<Shared>> = first.into_values().collect();
-    let next = (sessions.len() > *limit).then(|| sessions[limit - 1].jid.as_str().to_owned());
-    let items: Vec<_> = sessions.iter().take(*limit).map(|session| shown(session)).collect();
-    Answer::ok(json!({ "items": items, "next": next }))
+    let wrong = |_| Problem::invalid("after is the full address of a session");
+    let after = after.as_deref().map(Jid::parse).transpose().map_err(wrong)?;
+    let after = after.as_ref();
+    let window = Window {
+        host: HOST,
+        prefix: call.find("user").unwrap_or_default(),
+        after: (
+            after.and_then(|jid| jid.local()).unwrap_or_default(),
+            after.and_then(|jid| jid.resource()).unwrap_or_default(),
+        ),
+        limit: limit + 1,
+    };
+    let sessions = call.api.router.registry.page(window, |session| filter.admits(session));
+    let items: Vec<_> = sessions.iter().map(|session| shown(session)).collect();
+    Answer::page(&page, items, |item| item["jid"].as_str().unwrap_or_default().to_owned())
 }
 
 fn find(call: &Call) -> Result<Arc<Shared>, Problem> {
@@ -80,6 +140,96 @@ async fn disconnect(call: Call) -> Result<Answer, Problem> {
     call.note("session.disconnect", session.jid.as_str()).await?;
     session.mailbox.order(Order::Close(CloseReason::Kicked));
     Answer::done()
+}
+
+/// How a client shows a message of the server.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Style {
+    /// RFC 6121 §5.2.2: an alert that needs no answer.
+    #[default]
+    Headline,
+    Chat,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    /// A full address, a user's name or address for all his sessions; absent for everybody.
+    to: Option<String>,
+    subject: Option<String>,
+    body: String,
+    #[serde(default)]
+    style: Style,
+}
+
+/// Sends a message of the domain to sessions on this node. It is not kept for people who are away.
+async fn message(call: Call) -> Result<Answer, Problem> {
+    let message: Message = call.json()?;
+    let text = [Some(&message.body), message.subject.as_ref()];
+    if message.body.trim().is_empty() || text.into_iter().flatten().any(|t| t.len() > LONGEST) {
+        let words = format!("a message has a text of at most {LONGEST} octets");
+        return Err(Problem::Invalid(words).at("body"));
+    }
+    let to = message.to.as_deref().filter(|to| !to.is_empty());
+    let recipients = recipients(&call, to)?;
+    call.note("session.message", to.unwrap_or("everybody")).await?;
+    let sent = recipients.len();
+    let stanza = Arc::new(stanza(&call, &message));
+    let mut out = Out::default();
+    out.fan_out(&stanza, ToOverride::Own, &recipients);
+    call.api.router.perform(&mut out).await;
+    Answer::ok(json!({ "sent": sent }))
+}
+
+fn stanza(call: &Call, message: &Message) -> Stanza {
+    let kind = match message.style {
+        Style::Headline => MessageType::Headline,
+        Style::Chat => MessageType::Chat,
+    };
+    let router = &call.api.router;
+    let mut payload = Vec::new();
+    let subject = message.subject.as_deref().filter(|subject| !subject.is_empty());
+    for (name, text) in [("subject", subject), ("body", Some(message.body.as_str()))] {
+        if let Some(text) = text {
+            Element::new(name, ns::CLIENT).with_text(text).write(ns::CLIENT, &mut payload);
+        }
+    }
+    let payload = crate::stanza::Payload::from_canonical(payload);
+    Stanza::message(kind)
+        .with_from(router.hosts.domain(HOST).clone())
+        .with_id(router.clock.random().token())
+        .with_payload(payload.expect("the writer writes canonical elements"))
+}
+
+/// The sessions that a message is for.
+fn recipients(call: &Call, to: Option<&str>) -> Result<Vec<Arc<Shared>>, Problem> {
+    let registry = &call.api.router.registry;
+    let mut found = Vec::new();
+    let Some(to) = to else {
+        registry.each_local(|session| {
+            if session.is_available() {
+                found.push(session.clone());
+            }
+        });
+        return Ok(found);
+    };
+    let nobody =
+        |to: &str| Problem::Invalid(format!("there is no session of `{to}` here")).at("to");
+    let address =
+        if to.contains('@') { to.to_owned() } else { format!("{to}@{}", call.api.about.domain) };
+    let jid = Jid::parse(&address).map_err(|_| nobody(to))?;
+    let local = jid.local().unwrap_or_default();
+    let wanted = |entry: &Entry| jid.resource().is_none_or(|wanted| entry.resource() == wanted);
+    let choose = |all: &[Entry]| all.iter().filter(|e| wanted(e)).cloned().collect();
+    let entries =
+        call.api.router.hosts.find(jid.domain()).and_then(|h| registry.select(h, local, choose));
+    for entry in entries.into_iter().flat_map(|(_, entries)| entries) {
+        if let Entry::Local(session) = entry {
+            found.push(session);
+        }
+    }
+    if found.is_empty() { Err(nobody(to)) } else { Ok(found) }
 }
 
 /// Ends all sessions of a user on this node.

@@ -278,7 +278,7 @@ async fn who_asks_while_messages_are_given_away_gets_no_second_portion() {
 
 /// A message that an SM client sent and whose acknowledgement waits.
 fn awaited(world: &World, sender: &crate::session::Session) -> Arc<Duty> {
-    sender.shared.start_watermark();
+    sender.shared.start_management(false);
     let seq = sender.shared.watermark().unwrap().wait();
     let pending = Pending { sender: sender.shared.clone(), seq };
     Arc::new(Duty::new(world.clock.stanza_id(), Some(pending)))
