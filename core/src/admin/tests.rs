@@ -466,6 +466,35 @@ async fn properties_are_listed_set_and_reset(test: TestDb) {
     assert_eq!(reset["value"], "5");
 }
 
+async fn properties_are_searched_and_their_changes_told(test: TestDb) {
+    let console = Console::start(&test).await;
+    let names = |page: Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items").iter();
+        items.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names(console.get("/properties?search=HOW%20often").await), ["test.limit"]);
+    assert_eq!(names(console.get("/properties?group=test").await).len(), 2);
+    assert!(names(console.get("/properties?changed=true").await).is_empty());
+    for value in [json!(7), json!(8)] {
+        let body = Some(json!({ "value": value }));
+        console.call(Method::PUT, "/properties/test.limit", body).await;
+    }
+    console.call(Method::DELETE, "/properties/test.limit", None).await;
+    let first = console.get("/properties/test.limit/history?limit=2").await;
+    let told = |change: &Value| (change["from"].clone(), change["to"].clone());
+    assert_eq!(told(&first["items"][0]), (json!("8"), Value::Null));
+    assert_eq!(told(&first["items"][1]), (json!("7"), json!("8")));
+    assert_eq!(first["items"][0]["actor"], "local administrator");
+    let rest = format!("/properties/test.limit/history?after={}", text(&first, "next"));
+    assert_eq!(told(&console.get(&rest).await["items"][0]), (Value::Null, json!("7")));
+    let shown = console.get("/properties/test.limit").await;
+    assert_eq!((&shown["kind"], &shown["group"]), (&json!("number"), &json!("test")));
+}
+
+fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value[field].as_str().expect("a text")
+}
+
 async fn sessions_are_listed_shown_and_ended(test: TestDb) {
     let console = Console::start(&test).await;
     let juliet = Jid::parse("juliet@example.org/balcony").expect("a full address");
@@ -499,6 +528,7 @@ crate::backend_tests! {
     lists_are_had_as_csv,
     a_problem_names_its_field,
     properties_are_listed_set_and_reset,
+    properties_are_searched_and_their_changes_told,
     every_route_is_closed_without_a_token,
     the_description_is_open,
     problems_are_json_with_status_and_detail,

@@ -1,7 +1,7 @@
 //! The declaration of a property: a static beside the feature that reads it.
 
 use super::live::Watched;
-use super::{PropertyError, PropertyValue};
+use super::{Kind, PropertyError, PropertyValue};
 
 /// For whom a value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub trait Declared: Sync {
     fn live(&self) -> bool;
     /// What it takes, in words.
     fn range(&self) -> String;
+    fn kind(&self) -> Kind;
     /// Whether `value` is allowed; the error says what is.
     fn check(&self, value: &str) -> Result<(), PropertyError>;
     /// A cell that holds the default.
@@ -103,6 +104,10 @@ impl<T: PropertyValue> Declared for Property<T> {
             Some((words, _)) => format!("{} ({words})", T::takes()),
             None => T::takes(),
         }
+    }
+
+    fn kind(&self) -> Kind {
+        T::kind()
     }
 
     fn check(&self, value: &str) -> Result<(), PropertyError> {

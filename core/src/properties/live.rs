@@ -118,6 +118,7 @@ impl Slot {
             value,
             default,
             range: declared.range(),
+            kind: declared.kind(),
             doc: declared.doc(),
             scope: declared.scope(),
             live: declared.live(),

@@ -28,7 +28,7 @@ pub use declare::{Declared, Property, Scope};
 pub use live::Live;
 use live::Slot;
 pub use store::{Change, MIGRATIONS};
-pub use value::PropertyValue;
+pub use value::{Kind, PropertyValue};
 
 /// How often a node looks whether another one changed a property.
 const POLL: Duration = Duration::from_secs(1);
@@ -66,11 +66,23 @@ pub struct Entry {
     pub value: String,
     pub default: String,
     pub range: String,
+    pub kind: Kind,
     pub doc: &'static str,
     pub scope: Scope,
     pub live: bool,
     /// It was changed and takes effect with the next start.
     pub pending: bool,
+}
+
+impl Entry {
+    /// The feature that reads it: the first word of its name.
+    pub fn group(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(group, _)| group)
+    }
+
+    pub fn is_changed(&self) -> bool {
+        self.value != self.default
+    }
 }
 
 impl Properties {
@@ -116,6 +128,7 @@ impl Properties {
         actor: &str,
     ) -> Result<(), PropertyError> {
         let change = Change {
+            id: 0,
             name: declared.name().to_owned(),
             target: self.target(declared.scope()),
             actor: actor.to_owned(),
@@ -138,11 +151,16 @@ impl Properties {
         self.0.slots.values().map(Slot::entry).collect()
     }
 
-    /// The last `limit` changes of `name`, the newest first.
-    pub async fn history(&self, name: &str, limit: u32) -> Result<Vec<Change>, PropertyError> {
+    /// Up to `limit` changes of `name` before the change `before`, the newest first.
+    pub async fn history(
+        &self,
+        name: &str,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Change>, PropertyError> {
         let name = self.find(name)?.declared.name();
-        let changes = self.0.db.read(move |tx| Box::pin(store::history(tx, name, limit))).await?;
-        Ok(changes)
+        let look = self.0.db.read(move |tx| Box::pin(store::history(tx, name, before, limit)));
+        Ok(look.await?)
     }
 
     /// Follows what other nodes change, until it is dropped. The server spawns it once.

@@ -17,6 +17,8 @@ pub(super) type Stored = HashMap<(String, i64), String>;
 /// One change, as the history keeps it. `None` is the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// Greater than those of all changes before; 0 until it is stored.
+    pub id: i64,
     pub name: String,
     pub target: i64,
     pub changed: Timestamp,
@@ -71,23 +73,25 @@ pub(super) async fn read_if_newer(
     Ok(Some((version, values?)))
 }
 
-/// The last changes of `name`, the newest first.
+/// Changes of `name` before the change `before`, the newest first.
 pub(super) async fn history(
     tx: &mut Tx<'_>,
     name: &'static str,
+    before: i64,
     limit: u32,
 ) -> Result<Vec<Change>, StorageError> {
-    let sql = "SELECT name, target, changed, actor, old, new FROM property_history
-               WHERE name = $1 ORDER BY id DESC LIMIT $2";
-    let rows = tx.query(sql, params![name, limit]).await?;
+    let sql = "SELECT id, name, target, changed, actor, old, new FROM property_history
+               WHERE name = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    let rows = tx.query(sql, params![name, before, limit]).await?;
     let change = |row: &Row| {
         Ok(Change {
-            name: row.get(0)?,
-            target: row.get(1)?,
-            changed: row.get(2)?,
-            actor: row.get(3)?,
-            old: row.get(4)?,
-            new: row.get(5)?,
+            id: row.get(0)?,
+            name: row.get(1)?,
+            target: row.get(2)?,
+            changed: row.get(3)?,
+            actor: row.get(4)?,
+            old: row.get(5)?,
+            new: row.get(6)?,
         })
     };
     rows.iter().map(change).collect()

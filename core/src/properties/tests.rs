@@ -57,7 +57,7 @@ async fn a_change_is_seen_at_once_and_recorded(test: TestDb) {
     changes.mark_unchanged();
     properties.reset("c2s.starttls", "cli").await.unwrap();
     assert_eq!(live.get(), StartTls::Required);
-    let history = properties.history("c2s.starttls", 10).await.unwrap();
+    let history = properties.history("c2s.starttls", i64::MAX, 10).await.unwrap();
     let told: Vec<_> = history.iter().map(|c| (c.actor.as_str(), &c.old, &c.new)).collect();
     let optional = Some("optional".to_owned());
     assert_eq!(told, [("cli", &optional, &None), ("admin@example.org", &None, &optional)]);
@@ -70,7 +70,7 @@ async fn what_is_not_allowed_is_refused_with_the_range(test: TestDb) {
     assert!(refused.contains("one of required optional disabled"), "{refused}");
     let refused = properties.set("limits.idle", "2d", "x").await.unwrap_err().to_string();
     assert!(refused.contains("at most a day"), "{refused}");
-    assert!(properties.history("limits.idle", 10).await.unwrap().is_empty());
+    assert!(properties.history("limits.idle", i64::MAX, 10).await.unwrap().is_empty());
 }
 
 async fn an_unknown_name_gets_a_hint(test: TestDb) {
@@ -115,6 +115,7 @@ async fn a_restart_property_waits(test: TestDb) {
 async fn a_stored_value_no_longer_allowed_gives_the_default(test: TestDb) {
     let properties = load(&test).await;
     let change = Change {
+        id: 0,
         name: "limits.idle".to_owned(),
         target: 0,
         changed: NOW,

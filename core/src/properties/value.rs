@@ -2,6 +2,20 @@
 
 use std::time::Duration;
 
+/// What a value is, for whoever offers a field to edit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    Number,
+    Duration,
+    Text,
+    /// Words separated by commas.
+    Words,
+}
+
 /// A type of property. Values are kept as text, so that a newer server may change the type.
 pub trait PropertyValue: Clone + PartialEq + Send + Sync + 'static {
     /// `None` when `text` is no such value.
@@ -10,6 +24,7 @@ pub trait PropertyValue: Clone + PartialEq + Send + Sync + 'static {
     fn show(&self) -> String;
     /// What it takes, in words.
     fn takes() -> String;
+    fn kind() -> Kind;
 }
 
 impl PropertyValue for bool {
@@ -28,6 +43,10 @@ impl PropertyValue for bool {
     fn takes() -> String {
         "true or false".to_owned()
     }
+
+    fn kind() -> Kind {
+        Kind::Switch
+    }
 }
 
 macro_rules! integers {
@@ -43,6 +62,10 @@ macro_rules! integers {
 
             fn takes() -> String {
                 "an integer".to_owned()
+            }
+
+            fn kind() -> Kind {
+                Kind::Number
             }
         }
     )+};
@@ -62,6 +85,10 @@ impl PropertyValue for String {
     fn takes() -> String {
         "a text".to_owned()
     }
+
+    fn kind() -> Kind {
+        Kind::Text
+    }
 }
 
 /// Words separated by commas.
@@ -77,6 +104,10 @@ impl PropertyValue for Vec<String> {
 
     fn takes() -> String {
         "words separated by commas".to_owned()
+    }
+
+    fn kind() -> Kind {
+        Kind::Words
     }
 }
 
@@ -104,6 +135,10 @@ impl PropertyValue for Duration {
     fn takes() -> String {
         "a time such as 500ms, 30s, 5m, 2h or 7d".to_owned()
     }
+
+    fn kind() -> Kind {
+        Kind::Duration
+    }
 }
 
 /// An enum whose variants are words of a property.
@@ -130,6 +165,10 @@ macro_rules! property_words {
 
             fn takes() -> String {
                 ["one of", $($word),+].join(" ")
+            }
+
+            fn kind() -> $crate::properties::Kind {
+                $crate::properties::Kind::Choice(&[$($word),+])
             }
         }
     };
