@@ -19,7 +19,7 @@ pub use routing::Routing;
 use xmpp::Xmpp;
 
 use crate::admin::api::{self, About, Api};
-use crate::admin::{self, Gate, Token, setup};
+use crate::admin::{self, Gate, Token, pages, setup};
 use crate::auth;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
@@ -49,7 +49,7 @@ const CERTIFICATES: Duration = Duration::from_secs(60);
 
 /// Every property of the server.
 pub fn properties() -> Vec<&'static dyn Declared> {
-    xmpp::PROPERTIES.concat()
+    [xmpp::PROPERTIES.concat(), admin::PROPERTIES.to_vec()].concat()
 }
 
 /// The tables of every part, in an order in which each finds what it refers to.
@@ -153,6 +153,7 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     http::mount_health(&console, health.clone());
     admin::mount_metrics(&console, metrics.clone(), gate.clone());
     api::mount(&console, api.clone(), gate);
+    pages::mount(&console, Arc::new(pages::Console::new(api.clone(), tracker.clone())));
     let public = Routes::new();
 
     // Its own tracker: commits go on until everything that writes has ended.

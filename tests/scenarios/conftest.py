@@ -81,3 +81,34 @@ def private_server(tmp_path):
         if each.is_alive():
             each.kill()
         shutil.rmtree(each.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium per worker."""
+    from playwright.sync_api import sync_playwright
+
+    from console import launch
+
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visitor(server, browser, request):
+    """A browser in front of the shared server's console, not signed in: see `console`."""
+    from console import Console
+
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
+    opened = Console(server, context, request.node.name)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def console(visitor):
+    """The same, the administrator signed in."""
+    visitor.sign_in()
+    return visitor

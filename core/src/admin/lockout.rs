@@ -1,7 +1,8 @@
-//! Addresses from which too many wrong secrets came wait before they may try again.
+//! Whoever sent too many wrong secrets waits before he may try again: an address, or an account for
+//! which they were sent.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,12 +14,18 @@ const ALLOWED: u32 = 10;
 /// The first wait; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// Addresses that are remembered; above it those whose wait is over go first.
+/// As many are remembered; above it those whose wait is over go first.
 const REMEMBERED: usize = 4096;
 
-/// Failures per address. Times are on the monotonic clock of the caller.
-#[derive(Debug, Default)]
-pub struct Lockout(Mutex<HashMap<Network, Failures>>);
+/// Failures per address, or per whatever `Who` is. Times are on the monotonic clock of the caller.
+#[derive(Debug)]
+pub struct Lockout<Who = Network>(Mutex<HashMap<Who, Failures>>);
+
+impl<Who> Default for Lockout<Who> {
+    fn default() -> Lockout<Who> {
+        Lockout(Mutex::default())
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -42,27 +49,26 @@ impl Failures {
     }
 }
 
-impl Lockout {
-    /// How long this address still has to wait; `None`: it may try.
-    pub fn wait(&self, address: IpAddr, now: Duration) -> Option<Duration> {
-        let failures = self.0.lock().get(&Network::from(address)).copied()?;
+impl<Who: Clone + Eq + Hash> Lockout<Who> {
+    /// How long he still has to wait; `None`: he may try.
+    pub fn wait(&self, who: impl Into<Who>, now: Duration) -> Option<Duration> {
+        let failures = self.0.lock().get(&who.into()).copied()?;
         failures.until().checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
-    /// A wrong secret came from this address.
-    pub fn failed(&self, address: IpAddr, now: Duration) {
+    /// A wrong secret came.
+    pub fn failed(&self, who: impl Into<Who>, now: Duration) {
         let mut known = self.0.lock();
         if known.len() >= REMEMBERED {
             known.retain(|_, failures| !failures.is_forgotten(now));
         }
         if known.len() >= REMEMBERED {
             let oldest = known.iter().min_by_key(|(_, failures)| failures.last);
-            if let Some(network) = oldest.map(|(network, _)| *network) {
-                known.remove(&network);
+            if let Some(oldest) = oldest.map(|(who, _)| who.clone()) {
+                known.remove(&oldest);
             }
         }
-        let failures =
-            known.entry(Network::from(address)).or_insert(Failures { count: 0, last: now });
+        let failures = known.entry(who.into()).or_insert(Failures { count: 0, last: now });
         if failures.is_forgotten(now) {
             failures.count = 0;
         }
@@ -70,14 +76,16 @@ impl Lockout {
         failures.last = now;
     }
 
-    /// A right secret came from this address.
-    pub fn succeeded(&self, address: IpAddr) {
-        self.0.lock().remove(&Network::from(address));
+    /// A right secret came.
+    pub fn succeeded(&self, who: impl Into<Who>) {
+        self.0.lock().remove(&who.into());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const NOW: Duration = Duration::from_secs(1_000_000);
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn some_failures_are_allowed() {
-        let lockout = Lockout::default();
+        let lockout = Lockout::<Network>::default();
         fail(&lockout, "192.0.2.1", ALLOWED);
         assert_eq!(lockout.wait(address("192.0.2.1"), NOW), None);
         fail(&lockout, "192.0.2.1", 1);
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn each_further_failure_doubles_the_wait_up_to_a_cap() {
-        let lockout = Lockout::default();
+        let lockout = Lockout::<Network>::default();
         fail(&lockout, "192.0.2.1", ALLOWED + 2);
         assert_eq!(lockout.wait(address("192.0.2.1"), NOW), Some(FIRST_WAIT * 2));
         fail(&lockout, "192.0.2.1", 100);
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn success_and_time_forgive() {
-        let lockout = Lockout::default();
+        let lockout = Lockout::<Network>::default();
         fail(&lockout, "192.0.2.1", ALLOWED + 1);
         lockout.succeeded(address("192.0.2.1"));
         assert_eq!(lockout.wait(address("192.0.2.1"), NOW), None);
@@ -124,7 +132,7 @@ mod tests {
 
     #[test]
     fn ipv6_counts_by_network_and_mapped_as_ipv4() {
-        let lockout = Lockout::default();
+        let lockout = Lockout::<Network>::default();
         fail(&lockout, "2001:db8::1", ALLOWED + 1);
         assert!(lockout.wait(address("2001:db8::2"), NOW).is_some());
         assert!(lockout.wait(address("2001:db8:0:1::1"), NOW).is_none());
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let lockout = Lockout::default();
+        let lockout = Lockout::<Network>::default();
         for n in 0..REMEMBERED as u32 + 10 {
             lockout.failed(IpAddr::V4(n.into()), NOW + Duration::from_millis(n.into()));
         }

@@ -5,6 +5,9 @@ pub mod api;
 pub mod audit;
 mod gate;
 mod lockout;
+pub mod pages;
+mod route;
+mod session;
 pub mod setup;
 
 mod store;
@@ -20,6 +23,7 @@ use warp::{Filter, Reply};
 
 pub use api::Api;
 pub use gate::Gate;
+pub use session::PROPERTIES;
 pub use store::TokenRow;
 pub use token::{Token, TokenHash};
 

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use warp::Reply;
 
-use super::{Answer, Api, Asked, Problem, route, routes};
+use super::{Answer, Api, Asked, Problem, routes};
+use crate::admin::route;
 use crate::http::Response;
 
 /// Items that are asked for at once.

@@ -8,9 +8,10 @@ use hyper::header::{ACCEPT, HeaderMap};
 use warp::path::FullPath;
 use warp::{Filter, Reply};
 
-use super::{Access, Answer, Api, Asked, Problem, route, routes};
+use super::{Access, Answer, Api, Asked, Problem, routes};
 use crate::admin::gate::Gate;
-use crate::http::{Allowance, Peer, Response, Routes, decode_segment};
+use crate::admin::route;
+use crate::http::{Allowance, Peer, Response, Routes};
 
 const PREFIX: &str = "/api/v1";
 /// Bytes of a call's body: some thousand names at once.
@@ -27,7 +28,8 @@ pub fn mount(mounts: &Routes, api: Arc<Api>, gate: Arc<Gate>) {
         .then(move |method, path: FullPath, query, headers: HeaderMap, peer, body: Bytes| {
             let (api, gate) = (api.clone(), gate.clone());
             async move {
-                let segments = segments(path.as_str());
+                let below = path.as_str().strip_prefix(PREFIX).unwrap_or_default();
+                let segments = route::segments(below);
                 let asked = Asked { method, segments, query, body };
                 let answered = answer(&api, &gate, asked, Caller { headers, peer }).await;
                 answered.unwrap_or_else(Problem::into_response)
@@ -80,12 +82,6 @@ fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::invalid("the body's content-type must be application/json")),
     }
-}
-
-/// The listener has refused paths that are not canonical, so each segment has one meaning.
-fn segments(path: &str) -> Vec<String> {
-    let below = path.strip_prefix(PREFIX).unwrap_or_default();
-    route::split(below).filter_map(decode_segment).map(|segment| segment.into_owned()).collect()
 }
 
 fn reply(Answer { status, body }: Answer) -> Response {

@@ -9,7 +9,6 @@ mod http;
 mod openapi;
 mod problem;
 mod properties;
-mod route;
 mod server;
 mod sessions;
 mod tokens;
@@ -20,14 +19,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 
+pub use super::route::Access;
 pub use call::{Answer, Call, Page};
 pub use csv::Export;
 pub use http::mount;
 pub use problem::Problem;
-pub use route::{Access, Route};
 pub use server::About;
 
 use super::audit as log;
+use super::route::{self, Missing};
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
@@ -49,12 +49,26 @@ pub struct Api {
     pub about: About,
 }
 
+pub type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, Problem>>;
+pub type Route = route::Route<Handler>;
+
 /// Every route of the API.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
     let people = [users::ROUTES, sessions::ROUTES];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
     let nouns = people.into_iter().chain(server).chain([openapi::ROUTES]);
     nouns.flatten()
+}
+
+impl From<Missing> for Problem {
+    fn from(missing: Missing) -> Problem {
+        match missing {
+            Missing::Path => {
+                Problem::NotFound("the API has no such path: see /api/v1/openapi.json".to_owned())
+            }
+            Missing::Method(methods) => Problem::Method(methods),
+        }
+    }
 }
 
 /// What a call asks for, before its route is known.

@@ -1,12 +1,9 @@
-//! The table of routes: a path and a method name one handler, and who may call it. Nothing else is
-//! served.
+//! Tables of routes, of the API and of the console alike: a path and a method name one handler, and
+//! who may call it. Nothing else is served.
 
-use futures_util::future::BoxFuture;
 use hyper::Method;
 
-use super::{Answer, Call, Problem};
-
-pub type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, Problem>>;
+use crate::http::decode_segment;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,19 +12,19 @@ pub enum Access {
     Anyone,
 }
 
-/// One line of the table. A segment `{name}` of the path is open.
-pub struct Route {
+/// One line of a table. A segment `{name}` of the path is open.
+pub struct Route<H> {
     pub method: Method,
     pub path: &'static str,
     pub access: Access,
     /// The fields of an item that make a list a table; empty for what is no list.
     pub columns: &'static [&'static str],
-    pub handler: Handler,
+    pub handler: H,
 }
 
-impl Route {
+impl<H> Route<H> {
     /// A route for administrators, as all are that do not say otherwise.
-    pub const fn new(method: Method, path: &'static str, handler: Handler) -> Route {
+    pub const fn new(method: Method, path: &'static str, handler: H) -> Route<H> {
         Route { method, path, access: Access::Administrator, columns: &[], handler }
     }
 
@@ -35,9 +32,14 @@ impl Route {
     pub const fn list(
         path: &'static str,
         columns: &'static [&'static str],
-        handler: Handler,
-    ) -> Route {
+        handler: H,
+    ) -> Route<H> {
         Route { method: Method::GET, path, access: Access::Administrator, columns, handler }
+    }
+
+    /// A route for everybody who reaches the port.
+    pub const fn open(method: Method, path: &'static str, handler: H) -> Route<H> {
+        Route { method, path, access: Access::Anyone, columns: &[], handler }
     }
 
     /// The open segments of a path that this route answers.
@@ -57,25 +59,37 @@ pub fn split(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
+/// The decoded segments of a path. The listener has refused paths that are not canonical, so each
+/// segment has one meaning.
+pub fn segments(path: &str) -> Vec<String> {
+    split(path).filter_map(decode_segment).map(|segment| segment.into_owned()).collect()
+}
+
+/// Why no route was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Path,
+    /// The path takes these methods.
+    Method(String),
+}
+
 /// Finds the route of a call, and its open segments. A fixed segment goes before an open one.
-pub fn find<'r>(
-    routes: impl Iterator<Item = &'r Route>,
+pub fn find<'r, H: 'r>(
+    routes: impl Iterator<Item = &'r Route<H>>,
     method: &Method,
     segments: &[String],
-) -> Result<(&'r Route, Vec<String>), Problem> {
+) -> Result<(&'r Route<H>, Vec<String>), Missing> {
     let mut on_path: Vec<_> =
         routes.filter_map(|route| Some((route, route.matches(segments)?))).collect();
     let Some(fewest) = on_path.iter().map(|(_, open)| open.len()).min() else {
-        return Err(Problem::NotFound(
-            "the API has no such path: see /api/v1/openapi.json".to_owned(),
-        ));
+        return Err(Missing::Path);
     };
     on_path.retain(|(_, open)| open.len() == fewest);
     match on_path.iter().position(|(route, _)| route.method == *method) {
         Some(at) => Ok(on_path.swap_remove(at)),
         None => {
             let methods: Vec<_> = on_path.iter().map(|(route, _)| route.method.as_str()).collect();
-            Err(Problem::Method(methods.join(", ")))
+            Err(Missing::Method(methods.join(", ")))
         }
     }
 }
@@ -84,20 +98,16 @@ pub fn find<'r>(
 mod tests {
     use super::*;
 
-    fn unused(_: Call) -> BoxFuture<'static, Result<Answer, Problem>> {
-        Box::pin(async { Answer::done() })
-    }
-
-    const TABLE: &[Route] = &[
-        Route::new(Method::GET, "/users", unused),
-        Route::new(Method::POST, "/users", unused),
-        Route::new(Method::GET, "/users/{name}", unused),
-        Route::new(Method::DELETE, "/users/{name}", unused),
-        Route::new(Method::GET, "/users/search", unused),
-        Route::new(Method::PUT, "/users/{name}/password", unused),
+    const TABLE: &[Route<()>] = &[
+        Route::new(Method::GET, "/users", ()),
+        Route::new(Method::POST, "/users", ()),
+        Route::new(Method::GET, "/users/{name}", ()),
+        Route::new(Method::DELETE, "/users/{name}", ()),
+        Route::new(Method::GET, "/users/search", ()),
+        Route::new(Method::PUT, "/users/{name}/password", ()),
     ];
 
-    fn look(method: Method, path: &str) -> Result<(&'static str, Vec<String>), Problem> {
+    fn look(method: Method, path: &str) -> Result<(&'static str, Vec<String>), Missing> {
         let segments: Vec<_> = split(path).map(str::to_owned).collect();
         find(TABLE.iter(), &method, &segments).map(|(route, open)| (route.path, open))
     }
@@ -116,9 +126,9 @@ mod tests {
 
     #[test]
     fn tells_a_wrong_method_from_a_wrong_path() {
-        assert_eq!(look(Method::PATCH, "/users"), Err(Problem::Method("GET, POST".to_owned())));
-        assert!(matches!(look(Method::GET, "/user"), Err(Problem::NotFound(_))));
-        assert!(matches!(look(Method::GET, "/users/a/b/c"), Err(Problem::NotFound(_))));
-        assert!(matches!(look(Method::GET, "/"), Err(Problem::NotFound(_))));
+        assert_eq!(look(Method::PATCH, "/users"), Err(Missing::Method("GET, POST".to_owned())));
+        assert_eq!(look(Method::GET, "/user"), Err(Missing::Path));
+        assert_eq!(look(Method::GET, "/users/a/b/c"), Err(Missing::Path));
+        assert_eq!(look(Method::GET, "/"), Err(Missing::Path));
     }
 }

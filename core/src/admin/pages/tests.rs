@@ -1,0 +1,89 @@
+//! What every page must have: texts in every language, a place, a help.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use hyper::Method;
+
+use super::frame::TABS;
+use super::text::Catalogue;
+use super::{help, routes};
+use crate::admin::route;
+
+/// Texts of the files below a folder, with their names.
+fn files(folder: &Path, ending: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one").path());
+    let read = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path, ending),
+        false if path.to_string_lossy().ends_with(ending) => {
+            vec![fs::read_to_string(&path).expect("a text")]
+        }
+        false => vec![],
+    };
+    entries.flat_map(read).collect()
+}
+
+/// What stands in quotes behind `before`.
+fn quoted<'t>(text: &'t str, before: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split('"').next())
+}
+
+/// Every key that the pages name, and the titles that the frame makes of names.
+fn used() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = files(&root.join("../web/templates"), ".html");
+    texts.extend(files(&root.join("src/admin"), ".rs"));
+    let keys = texts.iter().flat_map(|text| quoted(text, ".t(\""));
+    let mut used: BTreeSet<String> = keys.map(str::to_owned).collect();
+    let framed = texts.iter().flat_map(|text| quoted(text, "frame(\""));
+    used.extend(framed.map(|id| format!("{id}.title")));
+    used.extend(TABS.iter().map(|tab| format!("nav.{}", tab.id)));
+    used.extend(TABS.iter().flat_map(|tab| tab.items).map(|item| format!("{}.title", item.id)));
+    used.insert("problem.title".to_owned());
+    used
+}
+
+#[test]
+fn every_text_is_there_in_every_language_and_none_is_left_over() {
+    let used = used();
+    for catalogue in Catalogue::all() {
+        let keys = catalogue.keys();
+        let missing: Vec<_> = used.difference(&keys).collect();
+        assert!(missing.is_empty(), "web/locales/{}.toml lacks {missing:?}", catalogue.code);
+        let unused: Vec<_> = keys.difference(&used).collect();
+        assert!(
+            unused.is_empty(),
+            "no page uses {unused:?} of web/locales/{}.toml",
+            catalogue.code
+        );
+    }
+}
+
+#[test]
+fn a_text_has_the_same_values_in_every_language() {
+    let values = |text: &str| -> BTreeSet<String> {
+        let names = text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+        names.map(str::to_owned).collect()
+    };
+    let [first, others @ ..] = Catalogue::all() else { panic!("no language") };
+    for (key, other) in first.keys().iter().flat_map(|key| others.iter().map(move |o| (key, o))) {
+        assert_eq!(values(&first.t(key)), values(&other.t(key)), "{key} in {}", other.code);
+    }
+}
+
+#[test]
+fn every_page_of_the_sidebar_is_served_and_explained() {
+    for item in TABS.iter().flat_map(|tab| tab.items) {
+        let found = route::find(routes(), &Method::GET, &route::segments(item.path));
+        assert!(found.is_ok(), "no route for {}", item.path);
+        assert!(help::has(item.id), "docs/operators/console has no {}.md", item.id);
+    }
+}
+
+#[test]
+fn only_these_routes_are_for_everybody() {
+    let open = routes().filter(|route| route.access == route::Access::Anyone);
+    let open: Vec<_> = open.map(|route| format!("{} {}", route.method, route.path)).collect();
+    assert_eq!(open, ["GET /assets/{name}", "GET /sign-in", "POST /sign-in", "POST /language"]);
+}

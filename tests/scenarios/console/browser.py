@@ -1,0 +1,108 @@
+"""Chromium, driven by Playwright; each page that is opened is looked at."""
+
+import os
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, Playwright
+
+from servers.hearth import ADMIN_PASSWORD
+
+ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts"
+AXE = Path(os.environ["HEARTH_TEST_CLIENTS"]) / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 380, "height": 800}
+LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+
+
+def launch(playwright: Playwright):
+    """Debian's Chromium; without its sandbox, which needs a user that is not root."""
+    path = shutil.which("chromium")
+    assert path, "Chromium is missing: tests/run installs it"
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+
+
+class Console:
+    """One browser in front of the console of `server`. `page` is Playwright's page."""
+
+    def __init__(self, server, context: BrowserContext, name: str):
+        self.server = server
+        self.context = context
+        self.name = name
+        self.complaints: list[str] = []
+        # What a test expects the browser to complain about, such as a status that it provokes.
+        self.forgiven: list[str] = []
+        self.page = self._new_page()
+
+    def _new_page(self) -> Page:
+        page = self.context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        return page
+
+    def _said(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server.port('console')}"
+
+    def go(self, path: str) -> Page:
+        """Opens a path without looking at it."""
+        self.page.goto(self.origin + path, wait_until="load")
+        return self.page
+
+    def sign_in(self, name: str = "admin", password: str = ADMIN_PASSWORD) -> Page:
+        self.go("/sign-in")
+        self.page.get_by_label("User name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(lambda url: "/sign-in" not in url)
+        return self.page
+
+    def open(self, path: str) -> Page:
+        """Opens a path and looks at it."""
+        self.go(path)
+        self.look(path.strip("/").replace("/", "-") or "dashboard")
+        return self.page
+
+    def look(self, name: str) -> None:
+        """Checks what is shown now in light, dark and on a narrow screen, and keeps the pictures."""
+        folder = ARTEFACTS / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        for scheme, size in LOOKS:
+            self.page.set_viewport_size(size)
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            look = f"{name}.{size['width']}.{scheme}"
+            self.page.screenshot(path=folder / f"{look}.png", full_page=True)
+            self._fits(look)
+            self._is_accessible(look)
+        self.page.set_viewport_size(WIDE)
+        self.page.emulate_media(color_scheme="light")
+
+    def _fits(self, look: str) -> None:
+        wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{look}: the page is {wide} px wider than the screen"
+
+    def _is_accessible(self, look: str) -> None:
+        if not self.page.evaluate("'axe' in window"):
+            # In the context of the test, which the page's policy does not bind.
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("tags => axe.run({runOnly: tags})", TAGS)
+        broken = [
+            f"{rule['id']}: {rule['help']}\n    {node['html']}\n    {node['failureSummary']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+        assert not broken, f"{look}:\n" + "\n".join(broken)
+
+    def forgive(self, text: str) -> None:
+        """A complaint of the browser that has this text is expected."""
+        self.forgiven.append(text)
+
+    def close(self) -> None:
+        self.context.close()
+        left = [said for said in self.complaints if not any(text in said for text in self.forgiven)]
+        assert not left, "the browser complains:\n" + "\n".join(left)

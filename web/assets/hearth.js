@@ -1,0 +1,123 @@
+// What the pages of the console need a script for. Everything else works without.
+"use strict";
+
+const lang = document.documentElement.lang;
+
+// Times stand in UTC in the page; here they get the reader's zone.
+const moment = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+function showTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-shown])")) {
+    const at = new Date(time.dateTime);
+    if (isNaN(at)) continue;
+    time.title = time.dateTime;
+    time.textContent = moment.format(at);
+    time.dataset.shown = "";
+  }
+}
+
+// A button with `data-dialog` opens that dialog, for its own action and subject.
+function openDialog(button) {
+  const dialog = document.getElementById(button.dataset.dialog);
+  if (button.dataset.action) dialog.querySelector("form").setAttribute("action", button.dataset.action);
+  const subject = dialog.querySelector("[data-subject]");
+  if (subject) subject.textContent = button.dataset.subject ?? "";
+  dialog.showModal();
+}
+
+async function copy(button) {
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  button.textContent = button.dataset.copied;
+}
+
+const THEMES = ["auto", "light", "dark"];
+function setTheme(button, theme) {
+  document.documentElement.dataset.theme = theme;
+  button.title = button.dataset[theme];
+  button.setAttribute("aria-label", button.dataset[theme]);
+}
+function nextTheme(button) {
+  const now = THEMES.indexOf(document.documentElement.dataset.theme);
+  const theme = THEMES[(now + 1) % THEMES.length];
+  document.cookie = `hearth-theme=${theme}; path=/; max-age=31536000; samesite=lax`;
+  setTheme(button, theme);
+}
+
+// Columns of a table that the reader has switched off; kept by the browser.
+function hiddenColumns(table) {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(`columns-${table.dataset.columns}`)) ?? []);
+  } catch {
+    return new Set();
+  }
+}
+function showColumns(table) {
+  const hidden = hiddenColumns(table);
+  const heads = [...table.tHead.rows[0].cells];
+  for (const row of table.rows) {
+    [...row.cells].forEach((cell, at) => (cell.hidden = hidden.has(heads[at]?.textContent)));
+  }
+}
+function columnMenu(table, place) {
+  const menu = document.createElement("details");
+  menu.className = "menu columns-menu";
+  const summary = document.createElement("summary");
+  summary.textContent = place.dataset.columnsLabel;
+  const list = document.createElement("div");
+  list.className = "drop";
+  const hidden = hiddenColumns(table);
+  for (const head of [...table.tHead.rows[0].cells].slice(1)) {
+    const name = head.textContent;
+    if (head.querySelector(".unseen")) continue;
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = !hidden.has(name);
+    box.addEventListener("change", () => {
+      box.checked ? hidden.delete(name) : hidden.add(name);
+      localStorage.setItem(`columns-${table.dataset.columns}`, JSON.stringify([...hidden]));
+      showColumns(table);
+    });
+    label.append(box, ` ${name}`);
+    list.append(label);
+  }
+  menu.append(summary, list);
+  place.replaceChildren(menu);
+}
+
+// Runs over the page, and over each part that htmx puts into it.
+function enliven(root) {
+  showTimes(root);
+  for (const table of root.querySelectorAll("table[data-columns]")) {
+    showColumns(table);
+    const place = root.querySelector("[data-columns-label]");
+    if (place) columnMenu(table, place);
+  }
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  if (!button) return;
+  if (button.dataset.dialog) openDialog(button);
+  else if ("closeDialog" in button.dataset) button.closest("dialog").close();
+  else if ("close" in button.dataset) button.parentElement.remove();
+  else if ("copy" in button.dataset) copy(button);
+  else if ("themeSwitch" in button.dataset) nextTheme(button);
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.activeElement.closest("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+document.addEventListener("htmx:load", (event) => enliven(event.detail.elt.parentElement ?? document));
+
+for (const button of document.querySelectorAll("[data-theme-switch]")) {
+  button.hidden = false;
+  setTheme(button, document.documentElement.dataset.theme);
+}
+enliven(document);
