@@ -151,6 +151,19 @@ pub fn check(source: &Source, xeps: &BTreeSet<String>) -> Vec<Violation> {
     found
 }
 
+/// `plugin-api` is its own crate; its types belong to no runtime.
+pub fn check_api(source: &Source) -> Vec<Violation> {
+    let runtime = source.path.ends_with("/runtime.rs");
+    let named = named_paths(source).into_iter().filter(|path| path.starts_with("tokio"));
+    let violation = |path: NamedPath| Violation {
+        file: source.path.clone(),
+        line: path.line,
+        rule: format!("`plugin-api` must not know `{}`", path.text()),
+        remedy: "tokio stands in `runtime.rs` only, and in no signature",
+    };
+    named.filter(|_| !runtime).map(violation).collect()
+}
+
 impl Row {
     fn applies(&self, module: &str, file: &str) -> bool {
         (self.who.is_empty() || below(module, self.who))
@@ -208,6 +221,13 @@ mod tests {
         for (file, text) in bad {
             assert_eq!(rules(file, text).len(), 1, "{file}: {text}: {:?}", rules(file, text));
         }
+    }
+
+    #[test]
+    fn the_api_names_its_runtime_in_one_file() {
+        let text = "use tokio::time;";
+        assert_eq!(check_api(&Source::parse("plugin-api/src/host.rs", text)).len(), 1);
+        assert!(check_api(&Source::parse("plugin-api/src/runtime.rs", text)).is_empty());
     }
 
     #[test]

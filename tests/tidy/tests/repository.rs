@@ -43,6 +43,12 @@ fn modules_know_only_whom_they_may_know() {
 }
 
 #[test]
+fn the_plugin_api_knows_no_runtime() {
+    let api = rust(|file| file.starts_with("plugin-api/src/"));
+    assert_none(api.iter().flat_map(imports::check_api).collect());
+}
+
+#[test]
 fn sizes_stay_within_budget() {
     assert_none(rust(|_| true).iter().flat_map(sizes::check).collect());
 }
