@@ -30,7 +30,7 @@ use crate::im;
 use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
 use crate::properties::{self, Declared, Properties};
-use crate::services::archive;
+use crate::services::{archive, groups};
 use crate::shutdown::{Asked, Signals, Tracker};
 use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
 use crate::storage::migrate::{Migration, check_reader, migrate};
@@ -62,6 +62,7 @@ pub fn migrations() -> Vec<Migration> {
         admin::MIGRATIONS,
         im::MIGRATIONS,
         archive::MIGRATIONS,
+        groups::MIGRATIONS,
     ]
     .concat()
 }

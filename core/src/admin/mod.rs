@@ -33,12 +33,20 @@ use crate::storage::migrate::Migration;
 use crate::telemetry::Metrics;
 
 /// Tables of this module.
-pub const MIGRATIONS: &[Migration] = &[Migration::expand(
-    "admin",
-    1,
-    "tokens and audit log",
-    include_str!("migrations/0001_token_audit.sql"),
-)];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration::expand(
+        "admin",
+        1,
+        "tokens and audit log",
+        include_str!("migrations/0001_token_audit.sql"),
+    ),
+    Migration::expand(
+        "admin",
+        2,
+        "audit log by actor, action and target",
+        include_str!("migrations/0002_audit_index.sql"),
+    ),
+];
 
 /// Where the running server leaves a token for the administrator of this machine.
 pub fn local_token_file(home: &Home) -> PathBuf {

@@ -1,7 +1,8 @@
 //! The tables `api_token`, `administrator` and `audit`.
 
+use crate::auth::profile::{Range, end_of};
 use crate::clock::{StanzaId, Timestamp};
-use crate::host::AccountId;
+use crate::host::{AccountId, HostId};
 use crate::storage::{Row, StorageError, Tx, params};
 
 /// A bearer token as the database knows it: without the token.
@@ -93,6 +94,34 @@ pub async fn administrators(tx: &mut Tx<'_>) -> Result<Vec<AccountId>, StorageEr
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// Names of administrators, in their order.
+pub async fn administrator_names(
+    tx: &mut Tx<'_>,
+    host: HostId,
+    range: &Range,
+) -> Result<Vec<String>, StorageError> {
+    let sql = "SELECT a.username FROM administrator d JOIN account a ON a.id = d.account \
+               WHERE a.host = $1 AND a.username > $2 AND a.username >= $3 AND a.username < $4 \
+               AND a.deleted IS NULL ORDER BY a.username LIMIT $5";
+    let Range { prefix, after, limit } = range;
+    let rows = tx.query(sql, params![host, after, prefix, end_of(prefix), *limit as i64]).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Whether this account is an administrator, and without it nobody could administer the server.
+/// Until the end of the transaction nobody else appoints or dismisses.
+pub async fn is_last_administrator(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+) -> Result<bool, StorageError> {
+    tx.execute("UPDATE administrator SET appointed = appointed", &[]).await?;
+    let sql = "SELECT d.account FROM administrator d JOIN account a ON a.id = d.account \
+               WHERE a.deleted IS NULL AND (NOT a.disabled OR d.account = $1)";
+    let able = tx.query(sql, params![account]).await?;
+    let able: Vec<AccountId> = able.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    Ok(able == [account])
+}
+
 /// Makes an account an administrator; nothing changes when it is one.
 pub async fn appoint(
     tx: &mut Tx<'_>,
@@ -120,15 +149,35 @@ pub async fn insert_audit(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), Storage
     Ok(())
 }
 
-/// Acts from the newest to the oldest, before `before`, at most `limit`.
-pub async fn audit(
-    tx: &mut Tx<'_>,
-    before: StanzaId,
-    limit: usize,
-) -> Result<Vec<AuditRow>, StorageError> {
-    let sql = "SELECT id, at, node, actor, action, target FROM audit \
-               WHERE id < $1 ORDER BY id DESC LIMIT $2";
-    let rows = tx.query(sql, params![before, limit as i64]).await?;
+/// Which acts.
+#[derive(Clone, Debug)]
+pub struct AuditRange {
+    /// The last act of the page before, or where time ends; not itself.
+    pub before: StanzaId,
+    /// Where time begins; itself, too.
+    pub from: StanzaId,
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    pub target: Option<String>,
+    pub limit: usize,
+}
+
+/// Acts, the newest first.
+pub async fn audit(tx: &mut Tx<'_>, range: &AuditRange) -> Result<Vec<AuditRow>, StorageError> {
+    let AuditRange { before, from, actor, action, target, limit } = range;
+    let mut sql = "SELECT id, at, node, actor, action, target FROM audit \
+                   WHERE id < $1 AND id >= $2"
+        .to_owned();
+    let mut values = params![*before, *from, *limit as i64].to_vec();
+    // Only a condition that is there finds its index.
+    for (column, wanted) in [("actor", actor), ("action", action), ("target", target)] {
+        if let Some(wanted) = wanted {
+            values.push(wanted.into());
+            sql.push_str(&format!(" AND {column} = ${}", values.len()));
+        }
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT $3");
+    let rows = tx.query_once(&sql, &values).await?;
     let act = |row: Row| {
         Ok(AuditRow {
             id: row.get(0)?,

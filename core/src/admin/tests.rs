@@ -1,5 +1,7 @@
 //! The API over real HTTP, on both databases.
 
+mod people;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -397,9 +399,12 @@ async fn a_user_is_locked_and_unlocked(test: TestDb) {
 
 async fn an_administrator_made_anew_is_none(test: TestDb) {
     let console = Console::start(&test).await;
-    console.new_user("romeo").await;
-    let done = console.call(Method::PUT, "/users/romeo/administrator", None).await;
-    assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+    for name in ["romeo", "juliet"] {
+        console.new_user(name).await;
+        let path = format!("/users/{name}/administrator");
+        let done = console.call(Method::PUT, &path, None).await;
+        assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+    }
     assert_eq!(console.get("/users/romeo").await["administrator"], true);
     console.call(Method::DELETE, "/users/romeo", None).await;
     console.new_user("romeo").await;

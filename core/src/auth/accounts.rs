@@ -13,6 +13,7 @@ use super::derive::{Derivation, Overloaded};
 use super::generations::Generations;
 use super::mechanism::Hash;
 use super::plain::{PlainError, prepare_password};
+use super::profile::{Lockout, Profile};
 use super::store::{self, AccountRow};
 use crate::clock::{Clock, Timestamp};
 use crate::host::{AccountId, HostId};
@@ -58,10 +59,10 @@ pub struct Login {
 
 impl Login {
     fn standing(&self, now: Timestamp) -> Standing {
-        if self.row.disabled || self.row.locked_until > now {
-            return Standing::Disabled;
+        match self.row.is_locked(now) {
+            true => Standing::Disabled,
+            false => Standing::Active(self.row.id),
         }
-        Standing::Active(self.row.id)
     }
 }
 
@@ -136,12 +137,23 @@ impl Accounts {
         username: &str,
         password: &str,
     ) -> Result<AccountId, AccountError> {
+        self.create_called(host, username, password, Profile::default()).await
+    }
+
+    /// The same with a profile.
+    pub async fn create_called(
+        &self,
+        host: HostId,
+        username: &str,
+        password: &str,
+        profile: Profile,
+    ) -> Result<AccountId, AccountError> {
         let key = key(host, username)?;
         let credentials = self.derive(password).await?;
         let (name, now) = (key.1.clone(), self.clock.now());
         let created = self.db.try_write(move |tx| {
             Box::pin(async move {
-                let id = store::create(tx, host, &name, now).await?;
+                let id = store::create(tx, host, &name, &profile, now).await?;
                 let id = id.ok_or(AccountError::NameTaken)?;
                 store::set_credentials(tx, id, &credentials).await?;
                 Ok(id)
@@ -187,33 +199,19 @@ impl Accounts {
         replaced
     }
 
-    /// Enables or disables logins. Existing sessions are the caller's concern.
-    pub async fn set_disabled(
+    /// Refuses logins as `lockout` says, or with `None` no longer. Existing sessions are the
+    /// caller's concern.
+    pub async fn set_lockout(
         &self,
         host: HostId,
         username: &str,
-        disabled: bool,
+        lockout: Option<Lockout>,
     ) -> Result<(), AccountError> {
         let key = key(host, username)?;
         let name = key.1.clone();
         let changed = self.db.write(move |tx| {
-            Box::pin(async move { store::set_disabled(tx, host, &name, disabled).await })
+            Box::pin(async move { store::set_lockout(tx, host, &name, lockout.as_ref()).await })
         });
-        self.finish_change(&key, changed.await)
-    }
-
-    /// Refuses logins until `until`.
-    pub async fn lock(
-        &self,
-        host: HostId,
-        username: &str,
-        until: Timestamp,
-    ) -> Result<(), AccountError> {
-        let key = key(host, username)?;
-        let name = key.1.clone();
-        let changed = self
-            .db
-            .write(move |tx| Box::pin(async move { store::lock(tx, host, &name, until).await }));
         self.finish_change(&key, changed.await)
     }
 
@@ -224,19 +222,6 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         self.forget(key);
         if changed? { Ok(()) } else { Err(AccountError::NoSuchAccount) }
-    }
-
-    /// At most `limit` accounts whose names follow `after`; empty means from the first.
-    pub async fn list(
-        &self,
-        host: HostId,
-        after: &str,
-        limit: u32,
-    ) -> Result<Vec<AccountRow>, StorageError> {
-        let after = after.to_owned();
-        self.db
-            .read(move |tx| Box::pin(async move { store::page(tx, host, &after, limit).await }))
-            .await
     }
 
     /// The account of a prepared name, whether it may log in or not.

@@ -9,6 +9,7 @@ pub mod derive;
 mod generations;
 pub mod mechanism;
 pub mod plain;
+pub mod profile;
 pub mod scram;
 pub mod store;
 pub mod throttle;

@@ -4,12 +4,18 @@ use std::num::NonZeroU32;
 
 use super::credentials::{Credentials, ScramKeys};
 use super::mechanism::Hash;
+use super::profile::{self, Lockout, Profile};
 use crate::clock::Timestamp;
 use crate::host::{AccountId, HostId};
 use crate::storage::{Migration, Row, StorageError, Tx, params};
 
-pub const MIGRATIONS: &[Migration] =
-    &[Migration::expand("auth", 1, "accounts", include_str!("migrations/0001_accounts.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration::expand("auth", 1, "accounts", include_str!("migrations/0001_accounts.sql")),
+    // Prefixes are ranges only where texts sort by their octets, as SQLite's always do.
+    Migration::expand("auth", 2, "user names sort by octets", "")
+        .each("", "ALTER TABLE account ALTER COLUMN username TYPE TEXT COLLATE \"C\""),
+    Migration::expand("auth", 3, "profiles", include_str!("migrations/0003_profile.sql")),
+];
 
 /// A row of `account` that is not deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +24,30 @@ pub struct AccountRow {
     /// The prepared localpart.
     pub username: String,
     pub created: Timestamp,
-    pub disabled: bool,
-    /// No login before this time; the epoch when there is no lock.
-    pub locked_until: Timestamp,
+    /// Rare, and this row is remembered for many accounts.
+    pub lockout: Option<Box<Lockout>>,
 }
 
-fn account(row: &Row) -> Result<AccountRow, StorageError> {
-    Ok(AccountRow {
-        id: row.get(0)?,
-        username: row.get(1)?,
-        created: row.get(2)?,
-        disabled: row.get(3)?,
-        locked_until: row.get(4)?,
-    })
+impl AccountRow {
+    /// Whether nobody may sign in now.
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.lockout.as_ref().is_some_and(|lockout| lockout.holds(now))
+    }
+}
+
+/// From `id, username, created, disabled, locked_until, locked_from, lock_reason`.
+pub(super) fn account(row: &Row) -> Result<AccountRow, StorageError> {
+    let until: Timestamp = row.get(4)?;
+    let until = match row.get(3)? {
+        true => Some(None),
+        false => (until > Timestamp::default()).then_some(Some(until)),
+    };
+    let lockout = match until {
+        Some(until) => Some(Lockout { from: row.get(5)?, until, reason: row.get(6)? }),
+        None => None,
+    };
+    let lockout = lockout.map(Box::new);
+    Ok(AccountRow { id: row.get(0)?, username: row.get(1)?, created: row.get(2)?, lockout })
 }
 
 /// Creates an account without credentials; `None` when the name is taken.
@@ -38,6 +55,7 @@ pub async fn create(
     tx: &mut Tx<'_>,
     host: HostId,
     username: &str,
+    profile: &Profile,
     now: Timestamp,
 ) -> Result<Option<AccountId>, StorageError> {
     let row = tx
@@ -47,7 +65,12 @@ pub async fn create(
             params![host, username, now],
         )
         .await?;
-    row.map(|row| row.get(0)).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let id = row.get(0)?;
+    profile::store::set_profile(tx, (host, id), username, profile).await?;
+    // Last, because others wait for this row.
+    profile::store::count(tx, host, 1).await?;
+    Ok(Some(id))
 }
 
 /// Marks the account as deleted and removes its keys; `None` when there is none. The row stays, so
@@ -68,6 +91,7 @@ pub async fn delete(
     let Some(row) = row else { return Ok(None) };
     let id: AccountId = row.get(0)?;
     tx.execute("DELETE FROM credential WHERE account = $1", params![id]).await?;
+    profile::store::remove_account(tx, host, id).await?;
     Ok(Some(id))
 }
 
@@ -79,61 +103,35 @@ pub async fn find(
 ) -> Result<Option<AccountRow>, StorageError> {
     let row = tx
         .query_opt(
-            "SELECT id, username, created, disabled, locked_until FROM account
-             WHERE host = $1 AND username = $2 AND deleted IS NULL",
+            "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason
+             FROM account WHERE host = $1 AND username = $2 AND deleted IS NULL",
             params![host, username],
         )
         .await?;
     row.as_ref().map(account).transpose()
 }
 
-/// At most `limit` accounts whose names follow `after` (empty: from the first), in the order of
-/// the database's collation.
-pub async fn page(
-    tx: &mut Tx<'_>,
-    host: HostId,
-    after: &str,
-    limit: u32,
-) -> Result<Vec<AccountRow>, StorageError> {
-    let rows = tx
-        .query(
-            "SELECT id, username, created, disabled, locked_until FROM account
-             WHERE host = $1 AND username > $2 AND deleted IS NULL ORDER BY username LIMIT $3",
-            params![host, after, limit],
-        )
-        .await?;
-    rows.iter().map(account).collect()
-}
-
-/// Enables or disables the account; false when there is none.
-pub async fn set_disabled(
+/// Locks the account out, or with `None` lets it in again; false when there is none.
+pub async fn set_lockout(
     tx: &mut Tx<'_>,
     host: HostId,
     username: &str,
-    disabled: bool,
+    lockout: Option<&Lockout>,
 ) -> Result<bool, StorageError> {
+    let none = Lockout { from: Timestamp(0), until: Some(Timestamp(0)), reason: None };
+    let Lockout { from, until, reason } = lockout.unwrap_or(&none);
     let changed = tx
         .execute(
-            "UPDATE account SET disabled = $3
+            "UPDATE account SET disabled = $3, locked_until = $4, locked_from = $5, lock_reason = $6
              WHERE host = $1 AND username = $2 AND deleted IS NULL",
-            params![host, username, disabled],
-        )
-        .await?;
-    Ok(changed > 0)
-}
-
-/// Refuses logins until `until`; false when there is no such account.
-pub async fn lock(
-    tx: &mut Tx<'_>,
-    host: HostId,
-    username: &str,
-    until: Timestamp,
-) -> Result<bool, StorageError> {
-    let changed = tx
-        .execute(
-            "UPDATE account SET locked_until = $3
-             WHERE host = $1 AND username = $2 AND deleted IS NULL",
-            params![host, username, until],
+            params![
+                host,
+                username,
+                until.is_none(),
+                until.unwrap_or_default(),
+                *from,
+                reason.as_deref(),
+            ],
         )
         .await?;
     Ok(changed > 0)
@@ -173,8 +171,8 @@ pub async fn login(
 ) -> Result<Option<(AccountRow, Credentials)>, StorageError> {
     let rows = tx
         .query(
-            "SELECT a.id, a.username, a.created, a.disabled, a.locked_until,
-                    c.hash, c.iterations, c.salt, c.stored_key, c.server_key
+            "SELECT a.id, a.username, a.created, a.disabled, a.locked_until, a.locked_from,
+                    a.lock_reason, c.hash, c.iterations, c.salt, c.stored_key, c.server_key
              FROM account a LEFT JOIN credential c ON c.account = a.id
              WHERE a.host = $1 AND a.username = $2 AND a.deleted IS NULL",
             params![host, username],
@@ -189,15 +187,15 @@ pub async fn login(
 }
 
 fn keys(row: &Row) -> Result<Option<ScramKeys>, StorageError> {
-    let hash = row.get::<Option<String>>(5)?.and_then(|name| Hash::from_name(&name));
+    let hash = row.get::<Option<String>>(7)?.and_then(|name| Hash::from_name(&name));
     let Some(hash) = hash else { return Ok(None) };
-    let Some(iterations) = NonZeroU32::new(row.get(6)?) else { return Ok(None) };
+    let Some(iterations) = NonZeroU32::new(row.get(8)?) else { return Ok(None) };
     Ok(Some(ScramKeys {
         hash,
         iterations,
-        salt: row.get::<Vec<u8>>(7)?.into(),
-        stored_key: row.get::<Vec<u8>>(8)?.into(),
-        server_key: row.get::<Vec<u8>>(9)?.into(),
+        salt: row.get::<Vec<u8>>(9)?.into(),
+        stored_key: row.get::<Vec<u8>>(10)?.into(),
+        server_key: row.get::<Vec<u8>>(11)?.into(),
     }))
 }
 

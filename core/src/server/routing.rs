@@ -9,6 +9,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::router::{Alone, Hosts, IqTable, Out, Request, Router, Target, Unreachable};
 use crate::services::archive::{self, Archive};
+use crate::services::groups::Groups;
 use crate::services::removal::Removal;
 use crate::session::Registry;
 use crate::xep::register::Registration;
@@ -43,6 +44,7 @@ impl Routing {
             accounts: accounts.clone(),
             im: im.clone(),
             archive: archive.clone(),
+            groups: Groups(db.clone()),
             registry: registry.clone(),
             hosts: hosts.clone(),
         };

@@ -1,5 +1,7 @@
 //! What several extensions stand on.
 
 pub mod archive;
+pub mod behalf;
 pub mod disco;
+pub mod groups;
 pub mod removal;

@@ -9,6 +9,7 @@ use crate::im::roster::Key;
 use crate::jid::Jid;
 use crate::router::{Hosts, Out};
 use crate::services::archive::Archive;
+use crate::services::groups::Groups;
 use crate::session::registry::Entries;
 use crate::session::{CloseReason, Entry, Order, Registry};
 
@@ -18,6 +19,7 @@ pub struct Removal {
     pub accounts: Arc<Accounts>,
     pub im: Arc<Im>,
     pub archive: Arc<Archive>,
+    pub groups: Groups,
     pub registry: Arc<Registry>,
     pub hosts: Arc<Hosts>,
 }
@@ -38,6 +40,7 @@ impl Removal {
             }
         }
         self.archive.account_removed(host, account).await?;
+        self.groups.account_removed(host, account).await?;
         let owner = Jid::from_parts(Some(username), self.hosts.domain(host).as_str(), None)?;
         Ok(self.im.account_removed(Key { host, account }, &owner).await?)
     }

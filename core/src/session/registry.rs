@@ -248,6 +248,13 @@ impl Registry {
         page.into_sessions()
     }
 
+    /// Every account of the host that has a session on some node, in no order.
+    pub fn each_account(&self, host: HostId, mut visit: impl FnMut(&str)) {
+        for shard in &self.shards {
+            shard.read().keys().filter(|key| key.0 == host).for_each(|key| visit(&key.1));
+        }
+    }
+
     /// Lets the session be resumed by `token`.
     pub fn allow_resume(&self, token: CompactString, session: Arc<Shared>) {
         self.resumable.lock().insert(token, session);

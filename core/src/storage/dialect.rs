@@ -12,14 +12,16 @@ pub enum Dialect {
 
 impl Dialect {
     /// A schema script in this dialect. Scripts use `BIGINT`, `TEXT`, `BOOLEAN`, `BYTEA` and
-    /// `BIGSERIAL PRIMARY KEY` (a number that is never given twice).
+    /// `BIGSERIAL PRIMARY KEY` (a number that is never given twice), and `COLLATE "C"` for texts
+    /// that are searched by prefix: only sorted by octets is a prefix a range.
     pub fn schema(self, script: &str) -> Cow<'_, str> {
         match self {
             Dialect::Postgres => Cow::Borrowed(script),
             Dialect::Sqlite => Cow::Owned(
                 script
                     .replace("BIGSERIAL PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT")
-                    .replace("BYTEA", "BLOB"),
+                    .replace("BYTEA", "BLOB")
+                    .replace(" COLLATE \"C\"", ""),
             ),
         }
     }

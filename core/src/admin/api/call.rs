@@ -44,6 +44,11 @@ impl Call {
             .map_err(|error| Problem::Invalid(format!("the body is not what is needed: {error}")))
     }
 
+    /// The same, where everything in it may be left out, and so may the body.
+    pub fn json_if_any<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
     /// A parameter of the query.
     pub fn find(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
@@ -60,13 +65,34 @@ impl Call {
     pub fn page(&self) -> Result<Page, Problem> {
         let limit = match self.find("limit") {
             None => PAGE,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
-                .ok_or_else(|| Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")))?,
+            Some(text) => {
+                text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(
+                    || Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")).at("limit"),
+                )?
+            }
         };
         Ok(Page { after: self.find("after").map(str::to_owned), limit })
+    }
+}
+
+/// A text that a person has typed, without the space around it: 1 to `longest` characters, none of
+/// which is a control character.
+pub fn check_text(field: &'static str, text: &str, longest: usize) -> Result<String, Problem> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= longest;
+    match fits && !text.contains(char::is_control) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::Invalid(format!("this has 1 to {longest} characters")).at(field)),
+    }
+}
+
+/// The same for a name that is to be part of a path. Paths have one spelling, which leaves some
+/// characters out.
+pub fn check_name(field: &'static str, name: &str, longest: usize) -> Result<String, Problem> {
+    let name = check_text(field, name, longest)?;
+    match matches!(&*name, "." | "..") || name.contains(['/', '\\', ';', '%']) {
+        true => Err(Problem::invalid("a name holds none of / \\ ; %").at(field)),
+        false => Ok(name),
     }
 }
 

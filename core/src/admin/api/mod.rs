@@ -2,16 +2,21 @@
 //! deny. The command line is its client, over HTTP while the server runs, otherwise in its own
 //! process ([`Api::perform`]).
 
+mod administrators;
 mod audit;
 mod call;
 mod csv;
+mod groups;
 mod http;
+mod lockouts;
 mod openapi;
 mod problem;
 mod properties;
+mod roster;
 mod server;
 mod sessions;
 mod tokens;
+mod user_properties;
 mod users;
 
 use std::sync::Arc;
@@ -54,7 +59,15 @@ pub type Route = route::Route<Handler>;
 
 /// Every route of the API.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    let people = [users::ROUTES, sessions::ROUTES];
+    let people = [
+        users::ROUTES,
+        lockouts::ROUTES,
+        administrators::ROUTES,
+        user_properties::ROUTES,
+        roster::ROUTES,
+        groups::ROUTES,
+        sessions::ROUTES,
+    ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
     let nouns = people.into_iter().chain(server).chain([openapi::ROUTES]);
     nouns.flatten()

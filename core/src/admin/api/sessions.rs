@@ -13,7 +13,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
 use crate::session::mailbox::{CloseReason, Order};
-use crate::session::registry::Entry;
+use crate::session::registry::{Entries, Entry};
 use crate::session::{Shared, ToOverride, Window};
 use crate::stanza::{MessageType, Stanza};
 use crate::xml::Element;
@@ -23,6 +23,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::POST, "/sessions/message", |call| Box::pin(message(call))),
     Route::new(Method::GET, "/sessions/{user}/{resource}", |call| Box::pin(get(call))),
     Route::new(Method::DELETE, "/sessions/{user}/{resource}", |call| Box::pin(disconnect(call))),
+    Route::list("/users/{name}/sessions", COLUMNS, |call| Box::pin(of_user(call))),
 ];
 
 const HOST: HostId = HostId::FIRST;
@@ -119,6 +120,19 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     let sessions = call.api.router.registry.page(window, |session| filter.admits(session));
     let items: Vec<_> = sessions.iter().map(|session| shown(session)).collect();
     Answer::page(&page, items, |item| item["jid"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A user has few sessions: all are on the first page.
+async fn of_user(call: Call) -> Result<Answer, Problem> {
+    let name = super::users::find(&call).await?.username;
+    let all = |entries: &[Entry]| entries.iter().cloned().collect();
+    let found = call.api.router.registry.select(HOST, &name, all);
+    let entries: Entries = found.map(|(_, entries)| entries).unwrap_or_default();
+    let items = entries.iter().filter_map(|entry| match entry {
+        Entry::Local(session) => Some(shown(session)),
+        Entry::Remote(_) => None,
+    });
+    Answer::ok(json!({ "items": items.collect::<Vec<_>>(), "next": null }))
 }
 
 fn find(call: &Call) -> Result<Arc<Shared>, Problem> {

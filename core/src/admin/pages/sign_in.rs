@@ -204,7 +204,7 @@ impl Console {
     pub(super) async fn is_administrator(&self, who: &Who) -> Result<bool, Problem> {
         let Some(login) = self.api.accounts.find(HOST, &who.name).await? else { return Ok(false) };
         let row = &login.row;
-        let may = !row.disabled && row.locked_until <= self.api.clock.now();
+        let may = !row.is_locked(self.api.clock.now());
         if !may || row.id != who.account || login.credentials != who.credentials {
             return Ok(false);
         }

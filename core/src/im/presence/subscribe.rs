@@ -57,7 +57,7 @@ impl Im {
         self: &Arc<Self>,
         session: &Arc<Shared>,
         event: Event,
-        mut stanza: Stanza,
+        stanza: Stanza,
         out: &mut Out,
     ) {
         let owner = session.jid.to_bare();
@@ -68,26 +68,42 @@ impl Im {
         }
         let (im, session) = (self.clone(), session.clone());
         out.wait(async move {
-            let mut out = Out::default();
-            let address = contact.clone();
-            let decide = move |item: Option<&Item>| {
-                let item = current(item, &address);
-                let step = outbound(event, item.state, item.approved);
-                Ok(item.stepped(step))
-            };
-            match im.amend(Key::from(&*session), contact.clone(), decide).await {
-                Ok(changed) => {
-                    let (before, approved) = state(changed.before.as_ref());
-                    // §3.1.2: both addresses are bare.
-                    stanza.head.from = Some(owner.clone());
-                    stanza.head.to = Some(contact);
-                    let pass = outbound(event, before, approved).pass;
-                    im.sent(&owner, &changed, pass.then_some(stanza), &mut out);
-                }
-                Err(error) => refuse(&session, &stanza, error, &mut out),
-            }
-            out
+            let sent = im.send_subscription(Key::from(&*session), &owner, event, stanza).await;
+            sent.unwrap_or_else(|(error, stanza)| {
+                let mut out = Out::default();
+                refuse(&session, &stanza, error, &mut out);
+                out
+            })
         });
+    }
+
+    /// The account `owner`, a bare address, sends `stanza`. One that is not sent comes back.
+    pub async fn send_subscription(
+        self: &Arc<Self>,
+        key: Key,
+        owner: &Jid,
+        event: Event,
+        mut stanza: Stanza,
+    ) -> Result<Out, (AmendError, Box<Stanza>)> {
+        let contact = stanza.head.to.as_ref().map_or_else(|| owner.clone(), Jid::to_bare);
+        let address = contact.clone();
+        let decide = move |item: Option<&Item>| {
+            let item = current(item, &address);
+            let step = outbound(event, item.state, item.approved);
+            Ok(item.stepped(step))
+        };
+        let changed = match self.amend(key, contact.clone(), decide).await {
+            Ok(changed) => changed,
+            Err(error) => return Err((error, Box::new(stanza))),
+        };
+        // §3.1.2: both addresses are bare.
+        stanza.head.from = Some(owner.clone());
+        stanza.head.to = Some(contact);
+        let (before, approved) = state(changed.before.as_ref());
+        let pass = outbound(event, before, approved).pass;
+        let mut out = Out::default();
+        self.sent(owner, &changed, pass.then_some(stanza), &mut out);
+        Ok(out)
     }
 
     /// What follows from an outbound step, in the order in which the contact is to see it.

@@ -121,34 +121,48 @@ impl Im {
         };
         let (im, session) = (self.clone(), session.clone());
         out.wait(async move {
-            let mut out = Out::default();
-            let outcome = match set {
-                RosterSet::Put { contact, name, groups } => {
-                    let address = contact.clone();
-                    let put = move |before: Option<&Item>| {
-                        let item = before.cloned().unwrap_or_else(|| Item::new(address));
-                        // The subscription is none of the client's business (§2.3.2).
-                        let item = Item { name, groups, listed: true, ..item };
-                        Ok(if before == Some(&item) { Change::Keep } else { Change::Put(item) })
-                    };
-                    im.amend(Key::from(&*session), contact, put).await
-                }
-                RosterSet::Remove { contact } => {
-                    im.amend(Key::from(&*session), contact, remove).await
-                }
-            };
-            match outcome {
-                Ok(changed) => {
-                    im.push(&session.jid, &changed, &mut out);
-                    if let (Some(before), None) = (&changed.before, changed.after()) {
-                        im.end_subscriptions(&session.jid.to_bare(), before, &mut out);
-                    }
+            let owner = session.jid.to_bare();
+            match im.set_roster(Key::from(&*session), &owner, set).await {
+                Ok(mut out) => {
                     answer(&session, Some(stanza.result()), &mut out);
+                    out
                 }
-                Err(error) => answer(&session, stanza.error(&error.into()), &mut out),
+                Err(error) => {
+                    let mut out = Out::default();
+                    answer(&session, stanza.error(&error.into()), &mut out);
+                    out
+                }
             }
-            out
         });
+    }
+
+    /// Changes a contact of `owner`, a bare address. What comes back tells the owner's resources
+    /// and the contact.
+    pub async fn set_roster(
+        self: &Arc<Self>,
+        key: Key,
+        owner: &Jid,
+        set: RosterSet,
+    ) -> Result<Out, AmendError> {
+        let changed = match set {
+            RosterSet::Put { contact, name, groups } => {
+                let address = contact.clone();
+                let put = move |before: Option<&Item>| {
+                    let item = before.cloned().unwrap_or_else(|| Item::new(address));
+                    // The subscription is none of the client's business (§2.3.2).
+                    let item = Item { name, groups, listed: true, ..item };
+                    Ok(if before == Some(&item) { Change::Keep } else { Change::Put(item) })
+                };
+                self.amend(key, contact, put).await?
+            }
+            RosterSet::Remove { contact } => self.amend(key, contact, remove).await?,
+        };
+        let mut out = Out::default();
+        self.push(owner, &changed, &mut out);
+        if let (Some(before), None) = (&changed.before, changed.after()) {
+            self.end_subscriptions(owner, before, &mut out);
+        }
+        Ok(out)
     }
 
     /// Changes one contact as `decide` says, which sees it as it is. Only changes of other

@@ -77,27 +77,50 @@ impl RosterSet {
         };
         let contact = item.attr("jid").and_then(|jid| Jid::parse(jid).ok());
         let contact = contact.ok_or(RosterFault::Address)?;
-        if !contact.is_bare() {
-            return Err(RosterFault::Resource);
-        }
-        if contact.as_str() == owner {
-            return Err(RosterFault::OwnAddress);
-        }
         if item.attr("subscription") == Some("remove") {
-            return Ok(RosterSet::Remove { contact });
+            return RosterSet::remove(contact, owner);
         }
-        let name = item.attr("name").filter(|name| !name.is_empty()).map(CompactString::from);
+        let groups = item.children().filter(|child| child.is("group", ns::ROSTER));
+        let groups = groups.map(|group| CompactString::from(&*group.text()));
+        RosterSet::put(contact, owner, item.attr("name"), groups)
+    }
+
+    /// Checks what is to be put into the roster of `owner`, a bare address.
+    pub fn put(
+        contact: Jid,
+        owner: &str,
+        name: Option<&str>,
+        groups: impl Iterator<Item = CompactString>,
+    ) -> Result<RosterSet, RosterFault> {
+        check_address(&contact, owner)?;
+        let name = name.filter(|name| !name.is_empty()).map(CompactString::from);
         if name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
             return Err(RosterFault::NameTooLong);
         }
-        Ok(RosterSet::Put { contact, name, groups: groups(item)? })
+        Ok(RosterSet::Put { contact, name, groups: check_groups(groups)? })
+    }
+
+    fn remove(contact: Jid, owner: &str) -> Result<RosterSet, RosterFault> {
+        check_address(&contact, owner)?;
+        Ok(RosterSet::Remove { contact })
     }
 }
 
-fn groups(item: &Element) -> Result<Vec<CompactString>, RosterFault> {
+fn check_address(contact: &Jid, owner: &str) -> Result<(), RosterFault> {
+    if !contact.is_bare() {
+        return Err(RosterFault::Resource);
+    }
+    match contact.as_str() == owner {
+        true => Err(RosterFault::OwnAddress),
+        false => Ok(()),
+    }
+}
+
+fn check_groups(
+    names: impl Iterator<Item = CompactString>,
+) -> Result<Vec<CompactString>, RosterFault> {
     let mut groups: Vec<CompactString> = Vec::new();
-    for group in item.children().filter(|child| child.is("group", ns::ROSTER)) {
-        let name = CompactString::from(&*group.text());
+    for name in names {
         if name.is_empty() {
             return Err(RosterFault::EmptyGroup);
         }
