@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::client::Client;
@@ -15,22 +15,15 @@ use crate::admin::api::{Answer, Api, Asked, Problem};
 use crate::clock::Random;
 use crate::config::{Config, Environment, Home, OpenPorts};
 use crate::http::Health;
+pub use crate::http::encode_segment as segment;
 use crate::server::{Foundation, Routing};
 use crate::shutdown::Tracker;
 use crate::telemetry::Counter;
-
-/// Everything but the unreserved characters of RFC 3986 §2.3, so that a path has one spelling.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Who performs the calls of a command.
 pub enum Link {
     Running(Client),
     Direct(Arc<Api>),
-}
-
-/// A name as a segment of a path.
-pub fn segment(name: &str) -> String {
-    utf8_percent_encode(name, RESERVED).to_string()
 }
 
 impl Global {
@@ -101,8 +94,10 @@ impl Link {
         mut each: impl FnMut(&Value) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let mut after = String::new();
+        let more = if path.contains('?') { '&' } else { '?' };
         loop {
-            let page = self.call(Method::GET, &format!("{path}?limit=1000{after}"), None).await?;
+            let asked = format!("{path}{more}limit=1000{after}");
+            let page = self.call(Method::GET, &asked, None).await?;
             for item in page["items"].as_array().into_iter().flatten() {
                 each(item)?;
             }

@@ -4,18 +4,21 @@ mod api;
 mod backup;
 mod client;
 mod error;
+mod group;
 mod link;
 mod output;
 mod panic;
 mod password;
 mod property;
 mod restore;
+mod roster;
 mod run;
 mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
 mod user;
+mod user_property;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -48,6 +51,9 @@ enum Command {
     /// Create, list and change the users
     #[command(subcommand)]
     User(user::User),
+    /// Create, list and change groups of users
+    #[command(subcommand)]
+    Group(group::Group),
     /// Read and change the live settings
     #[command(subcommand)]
     Property(property::Property),
@@ -142,6 +148,7 @@ fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
             Command::Run => run::perform(&global).await,
             Command::Setup(command) => setup::perform(&global, command).await,
             Command::User(command) => user::perform(&global, command).await,
+            Command::Group(command) => group::perform(&global, command).await,
             Command::Property(command) => property::perform(&global, command).await,
             Command::Token(command) => token::perform(&global, command).await,
             Command::Api(command) => api::perform(&global, command).await,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::link::{Link, is_busy, segment};
 use super::output::{Output, text};
 use super::password::{self, Source};
+use super::roster::{self, Roster};
+use super::user_property::{self, UserProperty};
 use super::{CliError, Global};
 use crate::clock::Random;
 use crate::telemetry::Backoff;
@@ -22,7 +24,13 @@ pub enum User {
     /// Create users
     Add(Add),
     /// List the users
-    List,
+    List {
+        /// Whose user name, e-mail address or a word of whose name begins with this
+        #[arg(long, default_value = "")]
+        search: String,
+        #[arg(long, default_value = "all")]
+        show: Shown,
+    },
     /// Show a user
     Show { name: String },
     /// Set the password of a user
@@ -31,15 +39,59 @@ pub enum User {
         #[command(flatten)]
         source: Source,
     },
+    /// Change what a user is called; what is not given stays as it is
+    Edit {
+        name: String,
+        #[arg(long)]
+        display_name: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+    },
     /// Keep users from signing in, and end their sessions
-    Lock { names: Vec<String> },
+    Lock {
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// From this time on, such as 2030-12-31T18:00:00Z [default: now]
+        #[arg(long)]
+        from: Option<String>,
+        /// Until this time [default: until they are unlocked]
+        #[arg(long)]
+        until: Option<String>,
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Let locked users sign in again
     Unlock { names: Vec<String> },
+    /// Let users administer the server
+    Appoint {
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Let administrators be users as others
+    Dismiss {
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// See and change the contacts of a user
+    #[command(subcommand)]
+    Roster(Roster),
+    /// See and change what is noted about a user
+    #[command(subcommand)]
+    Property(UserProperty),
     /// Delete users and all that belongs to them
     Delete {
         #[arg(required = true)]
         names: Vec<String>,
     },
+}
+
+/// Which users a list holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shown {
+    All,
+    Administrators,
+    Locked,
+    Online,
 }
 
 #[derive(Debug, Args)]
@@ -72,7 +124,7 @@ pub async fn perform(global: &Global, command: User) -> Result<(), CliError> {
     let output = global.output();
     match command {
         User::Add(add) => self::add(&global.link().await?, output, &add).await,
-        User::List => list(&global.link().await?, output).await,
+        User::List { search, show } => list(&global.link().await?, output, &search, show).await,
         User::Show { name } => {
             let user = global.link().await?.call(Method::GET, &path(&name), None).await?;
             output.value(&user, |user| format!("{user:#}"))
@@ -84,9 +136,25 @@ pub async fn perform(global: &Global, command: User) -> Result<(), CliError> {
             link.call(Method::PUT, &format!("{}/password", path(&name)), Some(&body)).await?;
             tell_password(output, &name, &secret, was_given)
         }
-        User::Lock { names } => each(global, &names, Method::PUT, "/lock", "locked").await,
-        User::Unlock { names } => each(global, &names, Method::DELETE, "/lock", "unlocked").await,
-        User::Delete { names } => each(global, &names, Method::DELETE, "", "deleted").await,
+        User::Edit { name, display_name, email } => {
+            edit(global, &name, &[("display_name", display_name), ("email", email)]).await
+        }
+        User::Lock { names, from, until, reason } => {
+            let body = json!({ "from": from, "until": until, "reason": reason });
+            each(global, &names, (Method::PUT, "/lock", Some(body)), "locked").await
+        }
+        User::Unlock { names } => {
+            each(global, &names, (Method::DELETE, "/lock", None), "unlocked").await
+        }
+        User::Appoint { names } => {
+            each(global, &names, (Method::PUT, "/administrator", None), "appointed").await
+        }
+        User::Dismiss { names } => {
+            each(global, &names, (Method::DELETE, "/administrator", None), "dismissed").await
+        }
+        User::Roster(command) => roster::perform(global, command).await,
+        User::Property(command) => user_property::perform(global, command).await,
+        User::Delete { names } => each(global, &names, (Method::DELETE, "", None), "deleted").await,
     }
 }
 
@@ -98,13 +166,12 @@ fn path(name: &str) -> String {
 async fn each(
     global: &Global,
     names: &[String],
-    method: Method,
-    below: &str,
+    (method, below, body): (Method, &str, Option<Value>),
     done: &str,
 ) -> Result<(), CliError> {
     let link = global.link().await?;
     for name in names {
-        link.call(method.clone(), &format!("{}{below}", path(name)), None).await?;
+        link.call(method.clone(), &format!("{}{below}", path(name)), body.as_ref()).await?;
         global
             .output()
             .value(&json!({ "name": name, "done": done }), |_| format!("{done} {name}"))?;
@@ -112,9 +179,28 @@ async fn each(
     Ok(())
 }
 
-async fn list(link: &Link, output: Output) -> Result<(), CliError> {
+/// Only what is given is changed.
+async fn edit(
+    global: &Global,
+    name: &str,
+    given: &[(&str, Option<String>)],
+) -> Result<(), CliError> {
+    let link = global.link().await?;
+    let before = link.call(Method::GET, &path(name), None).await?;
+    let mut body = json!({});
+    for (field, value) in given {
+        body[*field] = value.clone().map_or_else(|| before[*field].clone(), Value::from);
+    }
+    let user = link.call(Method::PUT, &path(name), Some(&body)).await?;
+    global.output().value(&user, |user| format!("{user:#}"))
+}
+
+async fn list(link: &Link, output: Output, search: &str, show: Shown) -> Result<(), CliError> {
+    let show = show.to_possible_value();
+    let show = show.as_ref().map_or("all", |show| show.get_name());
+    let asked = format!("/users?show={show}&search={}", segment(search));
     let mut list = output.list("NAME                    CREATED")?;
-    link.every("/users", |user| {
+    link.every(&asked, |user| {
         list.item(user, |user| {
             let is = |field: &str, word: &'static str| if user[field] == true { word } else { "" };
             let (locked, admin) =

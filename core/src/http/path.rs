@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// Everything but the unreserved characters of RFC 3986 §2.3, so that a path has one spelling.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Whether the path can mean only what it says: no empty, `.` or `..` segments, no `;` or `\`, and
 /// percent escapes only for bytes that must be escaped, never for a separator or a control byte.
@@ -33,6 +36,11 @@ fn escapes_are_canonical(segment: &str) -> bool {
             !unreserved && !byte.is_ascii_control() && !b"/\\%;".contains(&byte)
         })
     })
+}
+
+/// A name as a segment of a path.
+pub fn encode(name: &str) -> String {
+    utf8_percent_encode(name, RESERVED).to_string()
 }
 
 /// The text of a segment; `None` when it is not UTF-8.

@@ -47,11 +47,11 @@ impl Console {
     async fn subscription(&self, user: &str, contact: &str) -> String {
         let roster = self.get(&format!("/users/{user}/roster")).await;
         let items = roster["items"].as_array().expect("items").iter();
-        let item = items.filter(|item| item["jid"] == contact).map(|item| {
+        let mut item = items.filter(|item| item["jid"] == contact).map(|item| {
             let ask = if item["ask"] == true { " ask" } else { "" };
             format!("{}{ask}", item["subscription"].as_str().expect("a text"))
         });
-        item.last().unwrap_or_else(|| "absent".to_owned())
+        item.next_back().unwrap_or_else(|| "absent".to_owned())
     }
 }
 

@@ -9,6 +9,34 @@ use crate::storage::{Row, StorageError, Tx, Value, params};
 /// Names that one statement looks up.
 const AT_ONCE: usize = 32;
 
+// Each walks an index and stops at its limit: a test looks at the plans.
+pub(super) const BY_NAME: &str =
+    "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
+       name, email FROM account
+WHERE host = $1 AND username > $2 AND username >= $3 AND username < $4
+AND deleted IS NULL ORDER BY username LIMIT $5";
+pub(super) const LOCKED: &str =
+    "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
+       name, email FROM account
+WHERE host = $1 AND username > $2 AND username >= $3 AND username < $4
+AND deleted IS NULL AND (disabled OR locked_until > 0)
+AND (disabled OR locked_until > $6) ORDER BY username LIMIT $5";
+pub(super) const NAMED: &str =
+    "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
+       name, email FROM account
+WHERE host = $1 AND deleted IS NULL AND username IN (
+    $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+ORDER BY username";
+pub(super) const SEARCH: &str =
+    "SELECT a.id, a.username, a.created, a.disabled, a.locked_until, a.locked_from,
+       a.lock_reason, a.name, a.email, w.word
+FROM account_word w JOIN account a ON a.id = w.account
+WHERE w.host = $1 AND w.word < $3 AND (w.word, w.account) > ($4, $5)
+AND NOT EXISTS (SELECT 1 FROM account_word o
+    WHERE o.account = w.account AND o.word >= $2 AND o.word < w.word)
+ORDER BY w.word, w.account LIMIT $6";
+
 fn listed(row: &Row) -> Result<Listed, StorageError> {
     let profile = Profile { name: row.get(7)?, email: row.get(8)? };
     Ok(Listed { account: account(row)?, profile })
@@ -27,11 +55,7 @@ pub async fn by_name(
     host: HostId,
     range: &Range,
 ) -> Result<Vec<Listed>, StorageError> {
-    let sql = "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
-                      name, email FROM account
-               WHERE host = $1 AND username > $2 AND username >= $3 AND username < $4
-               AND deleted IS NULL ORDER BY username LIMIT $5";
-    tx.query(sql, &bounds(host, range)).await?.iter().map(listed).collect()
+    tx.query(BY_NAME, &bounds(host, range)).await?.iter().map(listed).collect()
 }
 
 /// Users who are locked out at `now`, or will be, by name.
@@ -41,13 +65,8 @@ pub async fn locked(
     range: &Range,
     now: Timestamp,
 ) -> Result<Vec<Listed>, StorageError> {
-    let sql = "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
-                      name, email FROM account
-               WHERE host = $1 AND username > $2 AND username >= $3 AND username < $4
-               AND deleted IS NULL AND (disabled OR locked_until > 0)
-               AND (disabled OR locked_until > $6) ORDER BY username LIMIT $5";
     let [host, after, start, end, limit] = bounds(host, range);
-    let rows = tx.query(sql, &[host, after, start, end, limit, now.into()]).await?;
+    let rows = tx.query(LOCKED, &[host, after, start, end, limit, now.into()]).await?;
     rows.iter().map(listed).collect()
 }
 
@@ -57,19 +76,13 @@ pub async fn named(
     host: HostId,
     names: &[String],
 ) -> Result<Vec<Listed>, StorageError> {
-    let sql = "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
-                      name, email FROM account
-               WHERE host = $1 AND deleted IS NULL AND username IN (
-                   $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                   $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
-               ORDER BY username";
     let mut found = Vec::with_capacity(names.len());
     for some in names.chunks(AT_ONCE) {
         let mut values = vec![Value::from(host)];
         // What is asked for twice is found once.
         values
             .extend(some.iter().chain(std::iter::repeat(&some[0])).take(AT_ONCE).map(Value::from));
-        for row in tx.query(sql, &values).await? {
+        for row in tx.query(NAMED, &values).await? {
             found.push(listed(&row)?);
         }
     }
@@ -85,18 +98,11 @@ pub async fn search(
     after: Option<&Hit>,
     limit: usize,
 ) -> Result<Vec<(Hit, Listed)>, StorageError> {
-    let sql = "SELECT a.id, a.username, a.created, a.disabled, a.locked_until, a.locked_from,
-                      a.lock_reason, a.name, a.email, w.word
-               FROM account_word w JOIN account a ON a.id = w.account
-               WHERE w.host = $1 AND w.word < $3 AND (w.word, w.account) > ($4, $5)
-               AND NOT EXISTS (SELECT 1 FROM account_word o
-                   WHERE o.account = w.account AND o.word >= $2 AND o.word < w.word)
-               ORDER BY w.word, w.account LIMIT $6";
     let (word, account) =
         after.map_or((prefix, AccountId(0)), |hit| (hit.word.as_str(), hit.account));
     let values = params![host, prefix, end_of(prefix), word, account, limit as i64];
     let hit = |row: &Row| Ok((Hit { word: row.get(9)?, account: row.get(0)? }, listed(row)?));
-    tx.query(sql, values).await?.iter().map(hit).collect()
+    tx.query(SEARCH, values).await?.iter().map(hit).collect()
 }
 
 /// How many accounts the host has.

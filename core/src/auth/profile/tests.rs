@@ -1,13 +1,14 @@
 use super::*;
 use crate::auth::store::{self as accounts, MIGRATIONS};
 use crate::host::HostId;
-use crate::storage::migrate;
 use crate::storage::testing::{TestDb, backend_tests};
+use crate::storage::{Dialect, Value, migrate};
 
 const HOST: HostId = HostId::FIRST;
 const NOW: Timestamp = Timestamp(1_000_000);
 
 backend_tests! {
+    lists_walk_an_index,
     users_are_listed_by_name_and_prefix,
     users_are_found_by_every_word_once,
     a_search_is_paged,
@@ -55,6 +56,26 @@ async fn search(
         Box::pin(async move { store::search(tx, HOST, &prefix, after.as_ref(), limit).await })
     });
     found.await.unwrap()
+}
+
+/// PostgreSQL plans by the number of rows: `tests/load/bench/people.py` looks there.
+async fn lists_walk_an_index(test: TestDb) {
+    filled(&test).await;
+    if test.db.dialect() == Dialect::Postgres {
+        return;
+    }
+    for sql in [store::BY_NAME, store::LOCKED, store::NAMED, store::SEARCH] {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let values: Vec<Value> = (0..sql.matches('$').count()).map(|_| Value::Int(1)).collect();
+        let plan = test
+            .db
+            .read(move |tx| Box::pin(async move { tx.query_once(&sql, &values).await }))
+            .await
+            .unwrap();
+        for step in plan.iter().map(|row| row.get::<String>(3).unwrap()) {
+            assert!(!step.starts_with("SCAN") && !step.contains("TEMP B-TREE"), "{step}");
+        }
+    }
 }
 
 async fn users_are_listed_by_name_and_prefix(test: TestDb) {
