@@ -131,6 +131,7 @@ impl Foundation {
             removal: routing.removal.clone(),
             health,
             about: About { domain, started: self.clock.boot(), ports },
+            figures: Arc::default(),
         }
     }
 }
@@ -164,6 +165,8 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     tracker.spawn("properties", async move {
         soft.run_until_cancelled(follow).await;
     });
+    let (router, soft) = (api.router.clone(), tracker.soft().clone());
+    tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     let ports = listeners.serve(&certificates, [console, public], tracker);
     // Dropping the claim would end the lease.

@@ -117,5 +117,32 @@ def test_a_list_is_exported_as_csv(console):
     with page.expect_download(timeout=DEADLINE * 1000) as download:
         page.get_by_role("link", name="Export as CSV").click()
     lines = download.value.path().read_text().splitlines()
-    assert lines[0] == "name,created,created_by,expires,last_used"
+    assert lines[0] == "id,name,created,created_by,expires,last_used"
     assert len(lines) > 1
+
+
+def test_the_dashboard_shows_what_happens(console, stage):
+    romeo = stage.enter("romeo")
+    page = console.go("/")
+    card = page.locator("section").filter(has_text="Client sessions")
+    expect(card.locator(".figure")).not_to_have_text("0", timeout=DEADLINE * 1000)
+    page.evaluate("document.querySelector('section').dataset.old = 'yes'")
+    # Each sample brings a new picture, without a request of the reader.
+    expect(page.locator("section[data-old]")).to_have_count(0, timeout=DEADLINE * 1000)
+    assert romeo.jid
+    expect(page.get_by_role("row").filter(has_text="STARTTLS, required")).to_be_visible()
+    console.look("dashboard")
+
+
+def test_the_dashboard_warns_of_plain_text(browser, private_server):
+    from console import Console
+
+    server = private_server({"c2s.starttls": "optional"})
+    opened = Console(server, browser.new_context(locale="de-DE"), "plain")
+    page = opened.go("/sign-in")
+    page.get_by_label("Benutzername").fill("admin")
+    page.get_by_label("Passwort").fill("administrators-password")
+    page.get_by_role("button", name="Anmelden").click()
+    expect(page.get_by_text("unverschlüsselt")).to_be_visible()
+    opened.look("dashboard-plain-de")
+    opened.close()

@@ -1,10 +1,12 @@
 // What the pages of the console need a script for. Everything else works without.
 "use strict";
 
+// The reader's own kind of the page's language: en-GB writes dates as en-US does not.
 const lang = document.documentElement.lang;
+const locale = navigator.languages.find((own) => own.split("-")[0] === lang) ?? lang;
 
 // Times stand in UTC in the page; here they get the reader's zone.
-const moment = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 function showTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-shown])")) {
     const at = new Date(time.dateTime);

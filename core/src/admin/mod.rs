@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod figures;
 mod gate;
 mod lockout;
 pub mod pages;

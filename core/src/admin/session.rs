@@ -127,6 +127,13 @@ impl Sessions {
         Some(session)
     }
 
+    /// Whether a session goes on; asking does not count as use.
+    pub fn is_open(&self, session: &Arc<Session>) -> bool {
+        let open = self.open.lock();
+        open.values().any(|other| Arc::ptr_eq(other, session))
+            && self.is_fresh(session, self.clock.boot())
+    }
+
     pub fn end(&self, session: &Arc<Session>) {
         self.open.lock().retain(|_, other| !Arc::ptr_eq(other, session));
     }
@@ -200,6 +207,16 @@ mod tests {
         sessions.clock.advance(MINUTE * 30);
         assert!(sessions.find(&id).is_none());
         assert!(sessions.open.lock().is_empty());
+    }
+
+    #[test]
+    fn looking_on_is_no_use() {
+        let sessions = sessions();
+        let (_, session) = sessions.begin(who());
+        sessions.clock.advance(MINUTE * 29);
+        assert!(sessions.is_open(&session));
+        sessions.clock.advance(MINUTE);
+        assert!(!sessions.is_open(&session));
     }
 
     #[test]

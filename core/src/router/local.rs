@@ -28,6 +28,7 @@ impl Router {
         out: &mut Out,
     ) {
         let Kind::Message(kind) = stanza.head.kind else { return };
+        self.messages.inc();
         let to = match &stanza.head.to {
             Some(to) => to.clone(),
             // RFC 6120 §10.3.1: without `to` it is for the sender's own account.

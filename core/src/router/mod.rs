@@ -11,6 +11,7 @@ use crate::services::archive::Archive;
 use crate::session::duty::is_durable;
 use crate::session::{Pending, Registry, Session, Shared};
 use crate::stanza::{Defect, Kind, Stanza};
+use crate::telemetry::Counter;
 
 pub mod bounce;
 pub mod cluster;
@@ -43,6 +44,8 @@ pub struct Router {
     pub iqs: IqTable,
     pub remote: Arc<dyn Remote>,
     pub clock: Clock,
+    /// Messages that came here to be routed.
+    pub messages: Arc<Counter>,
 }
 
 /// A stanza's sender, as far as routing cares.

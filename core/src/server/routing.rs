@@ -12,6 +12,7 @@ use crate::services::archive::{self, Archive};
 use crate::services::groups::Groups;
 use crate::services::removal::Removal;
 use crate::session::Registry;
+use crate::telemetry::metrics::series;
 use crate::xep::register::Registration;
 use crate::xep::{self, Services};
 
@@ -26,7 +27,7 @@ impl Routing {
     /// Builds everything, in the order in which a stanza meets it backwards. `domain` is the one
     /// that set-up has checked.
     pub fn build(foundation: &Foundation, domain: &str) -> Routing {
-        let Foundation { clock, tracker, db, accounts, properties, .. } = foundation;
+        let Foundation { clock, tracker, metrics, db, accounts, properties, .. } = foundation;
         let domain = Jid::parse(domain).expect("set-up has checked the domain");
         let hosts = Arc::new(Hosts::new(domain));
         let registry = Arc::new(Registry::default());
@@ -68,6 +69,8 @@ impl Routing {
             iqs: iqs(&services),
             remote: Arc::new(Unreachable),
             clock: clock.clone(),
+            messages: metrics
+                .counter(series("hearth_messages_total", "Messages that came to be routed.")),
         });
         Routing { router, removal, services }
     }

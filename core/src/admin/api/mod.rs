@@ -6,6 +6,7 @@ mod administrators;
 mod audit;
 mod call;
 mod csv;
+mod figures;
 mod groups;
 mod http;
 mod lockouts;
@@ -32,6 +33,7 @@ pub use problem::Problem;
 pub use server::About;
 
 use super::audit as log;
+use super::figures::Figures;
 use super::route::{self, Missing};
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
@@ -52,6 +54,8 @@ pub struct Api {
     pub removal: Removal,
     pub health: Arc<Health>,
     pub about: About,
+    /// Empty when no server runs.
+    pub figures: Arc<Figures>,
 }
 
 pub type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, Problem>>;
@@ -69,7 +73,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         sessions::ROUTES,
     ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
-    let nouns = people.into_iter().chain(server).chain([openapi::ROUTES]);
+    let nouns = people.into_iter().chain(server).chain([figures::ROUTES, openapi::ROUTES]);
     nouns.flatten()
 }
 

@@ -13,12 +13,14 @@
 //! unless it says [`Route::open`], and what is not in the table does not exist.
 
 mod assets;
+mod chart;
 mod cookie;
 mod dashboard;
 pub mod form;
 mod frame;
 mod help;
 pub mod list;
+pub mod live;
 mod origin;
 mod serve;
 mod sign_in;
