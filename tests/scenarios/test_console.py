@@ -38,6 +38,17 @@ def test_a_wrong_password_is_refused_and_the_name_kept(visitor):
     visitor.look("sign-in-refused")
 
 
+def test_the_password_is_asked_for_again(console):
+    console.forgive("422")
+    page = console.go("/confirm?back=%2Fserver%2Ftokens")
+    page.get_by_label("Password of admin").fill("wrong")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("is wrong")).to_be_visible()
+    page.get_by_label("Password of admin").fill("administrators-password")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="API tokens")).to_be_visible()
+
+
 def test_signing_out_ends_the_session(console):
     cookies = console.context.cookies()
     page = console.go("/")

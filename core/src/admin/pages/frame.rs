@@ -100,9 +100,9 @@ impl Frame {
         all.map(move |other| (other.code, other.t("language.name"), other.code == own))
     }
 
-    /// Where this page is explained.
+    /// Where this page is explained, unless it is an explanation.
     pub fn help(&self) -> Option<String> {
-        let has = |id: &&str| help::has(id);
+        let has = |id: &&str| self.id != "help" && help::has(id);
         let topic = [self.id, self.section].into_iter().find(has)?;
         Some(format!("/help/{topic}"))
     }

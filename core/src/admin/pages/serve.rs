@@ -53,10 +53,19 @@ struct Asked {
     body: Bytes,
 }
 
+impl Asked {
+    fn is_for_everybody(&self) -> bool {
+        let found = route::find(routes(), &self.method, &route::segments(&self.path));
+        found.is_ok_and(|(route, _)| route.access == Access::Anyone)
+    }
+}
+
 async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Response {
     let path = asked.path.clone();
     let session = match console.session(&asked.headers, visitor.peer).await {
         Ok(session) => session,
+        // Without the database nobody is known; style sheets and the sign-in page are for everybody.
+        Err(_) if asked.is_for_everybody() => None,
         Err(problem) => return harden(help::problem_page(&visitor, None, &path, problem)),
     };
     let outcome = perform(console, visitor.clone(), session.clone(), asked).await;

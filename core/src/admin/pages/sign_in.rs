@@ -43,7 +43,7 @@ struct SignIn {
 struct Confirm {
     page: Frame,
     form: Form,
-    name: String,
+    administrator: String,
 }
 
 /// Why a password is not taken.
@@ -114,7 +114,7 @@ async fn sign_out(visit: Visit) -> Result<Response, Refusal> {
 
 fn confirm_page(visit: &Visit, form: Form) -> Result<Confirm, Refusal> {
     let session = visit.session.as_ref().ok_or(Refusal::SignIn)?;
-    Ok(Confirm { page: visit.frame("confirm"), form, name: session.who.name.clone() })
+    Ok(Confirm { page: visit.frame("confirm"), form, administrator: session.who.name.clone() })
 }
 
 async fn confirm_form(visit: Visit) -> Result<Response, Refusal> {
