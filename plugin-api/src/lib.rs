@@ -48,6 +48,7 @@
 //! # Features
 //!
 //! * `runtime`: a runtime of the plugin's own, for crates that need tokio.
+//! * `testing`: a server of make-believe for unit tests, without network and with its own time.
 //! * `loader`: for the server.
 //! * `schema`: JSON schemas of the descriptors and calls.
 //!
@@ -89,6 +90,8 @@ pub mod runtime;
 pub mod sql;
 mod stanza;
 mod step;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
 pub mod xml;
 
