@@ -45,3 +45,24 @@ impl Hello {
 }
 
 export_plugin!(Hello);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use hearth_plugin_api::testing::FakeHost;
+
+    use super::*;
+
+    #[test]
+    fn the_page_shows_what_its_form_has_set() {
+        let server = FakeHost::start::<Hello>().unwrap();
+        assert!(text(&server).starts_with("<p>Good morning, admin!</p>"));
+        let saved = server.post("hello", &[("greeting", "<b>")]).unwrap();
+        assert_eq!(saved.location.as_deref(), Some("/plugins/hello-plugin/hello"));
+        assert!(text(&server).starts_with("<p>&lt;b&gt;, admin!</p>"));
+    }
+
+    fn text(server: &FakeHost) -> String {
+        String::from_utf8(server.page("hello").unwrap().body).unwrap()
+    }
+}
