@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{BoxFuture, StorageError, Tx};
@@ -116,6 +117,9 @@ pub(super) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connectio
     pragma(&connection, path, "synchronous", synchronous.pragma())?;
     pragma(&connection, path, "foreign_keys", "ON")?;
     pragma(&connection, path, "temp_store", "MEMORY")?;
+    // Otherwise a statement over a partial index is planned anew for each set of parameters.
+    let stable = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(stable, true).map_err(|e| error(e, path))?;
     Ok(connection)
 }
 
