@@ -131,6 +131,11 @@ pub struct Login {
     /// Of the users, log in this many before the measurement starts
     #[arg(long, default_value_t = 20)]
     pub warmup_users: usize,
+    /// First log everybody in and out, then rest for this many seconds: the keys are derived then,
+    /// so that the logins follow as fast as the server takes them, and what it remembers for a
+    /// moment is forgotten
+    #[arg(long)]
+    pub rehearse: Option<f64>,
     /// Seconds to wait after the last login, so that work it left behind is counted
     #[arg(long, default_value_t = 0.5)]
     pub settle: f64,

@@ -6,7 +6,7 @@ use crate::fleet;
 use crate::histogram::Histogram;
 use crate::options::Login;
 use crate::report::{Reading, Report};
-use crate::session::Dialer;
+use crate::session::{Account, Dialer};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +17,10 @@ pub async fn run(options: Login) -> Result<()> {
     let dialer = Rc::new(Dialer::new(target)?);
     let mut warmup = fleet::accounts(target)?;
     fleet::check_open_files(warmup.len())?;
+    if let Some(rest) = options.rehearse {
+        rehearse(&dialer, warmup.clone()).await?;
+        tokio::time::sleep(Duration::from_secs_f64(rest)).await;
+    }
     let accounts = warmup.split_off(options.warmup_users.min(warmup.len()));
     let first = fleet::log_in(&dialer, warmup, options.presence).await;
 
@@ -41,4 +45,14 @@ pub async fn run(options: Login) -> Result<()> {
     let all = first.into_iter().chain(sessions);
     report.failed(&all.filter_map(Result::err).collect::<Vec<LoadError>>());
     report.publish(target.strict)
+}
+
+/// Logs everybody in and out, so that the dialer has all keys.
+async fn rehearse(dialer: &Rc<Dialer>, accounts: Vec<Account>) -> Result<()> {
+    let shared = dialer.clone();
+    let job = async move |index, account: Account| {
+        shared.log_in(index, &account).await?.link.close().await
+    };
+    let done = fleet::for_each(accounts, dialer.target.concurrency, job).await;
+    done.into_iter().collect()
 }
