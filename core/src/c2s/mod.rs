@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +59,7 @@ struct Resumed {
 
 /// A connection that has just come.
 pub struct Arrival {
-    pub stream: TcpStream,
+    pub io: Io,
     /// The client's address, also behind a load balancer.
     pub peer: SocketAddr,
     /// TLS comes before the stream.
@@ -115,8 +114,7 @@ impl C2s {
         self: Arc<Self>,
         arrival: Box<Arrival>,
     ) -> Result<Box<Bound>, Option<Box<Session>>> {
-        let Arrival { stream, peer, direct_tls, counted } = *arrival;
-        let mut io = Io::plain(stream);
+        let Arrival { mut io, peer, direct_tls, counted } = *arrival;
         if direct_tls
             && let Err(error) = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE).await
         {

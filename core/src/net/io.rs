@@ -2,14 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::memory::Memory;
 use super::scratch;
-use super::socket::Socket;
+use super::socket::{Carrier, Socket};
 use super::tls::{Tls, TlsAcceptor, TlsError, TlsInfo};
 
 /// A connection. An idle one holds no buffer: it reads into the worker's scratch buffer, and frees
@@ -22,7 +22,13 @@ pub struct Io {
 impl Io {
     /// Wraps an accepted or connected socket, without TLS.
     pub fn plain(stream: TcpStream) -> Io {
-        Io { socket: Socket::new(stream), tls: None }
+        Io { socket: Socket::new(Carrier::Tcp(stream)), tls: None }
+    }
+
+    /// A connection within the process, and its peer's end.
+    pub fn memory() -> (Io, Memory) {
+        let (own, peer) = Memory::pair();
+        (Io { socket: Socket::new(Carrier::Memory(own)), tls: None }, peer)
     }
 
     /// Performs the server's side of a TLS handshake, for direct TLS and for STARTTLS.
@@ -123,16 +129,6 @@ impl Io {
         if let Some(tls) = &mut self.tls {
             tls.forget_channel_binding();
         }
-    }
-
-    /// The peer's address as the kernel knows it (behind a proxy: the proxy's).
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.stream.peer_addr()
-    }
-
-    /// The address that the peer connected to.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.stream.local_addr()
     }
 
     /// Bytes of buffer memory that this connection holds now.

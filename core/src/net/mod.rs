@@ -6,6 +6,7 @@
 pub mod io;
 pub mod limits;
 pub mod listener;
+pub mod memory;
 pub mod proxy_protocol;
 mod scratch;
 mod socket;

@@ -1,4 +1,4 @@
-//! A TCP socket and the bytes that it has not taken yet.
+//! What carries the bytes, a TCP socket as a rule, and those that it has not taken yet.
 
 use std::io;
 use std::pin::Pin;
@@ -7,8 +7,38 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::memory::Memory;
+
+pub(super) enum Carrier {
+    Tcp(TcpStream),
+    Memory(Memory),
+}
+
+impl Carrier {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(cx, into),
+            Carrier::Memory(end) => Pin::new(end).poll_read(cx, into),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Carrier::Memory(end) => Pin::new(end).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Carrier::Memory(end) => Pin::new(end).poll_shutdown(cx),
+        }
+    }
+}
+
 pub(super) struct Socket {
-    pub(super) stream: TcpStream,
+    carrier: Carrier,
     /// What the kernel refused, in wire order; its first `sent` bytes are gone already. Without
     /// capacity while the peer keeps up.
     pending: Vec<u8>,
@@ -16,8 +46,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Socket {
-        Socket { stream, pending: Vec::new(), sent: 0 }
+    pub(super) fn new(carrier: Carrier) -> Socket {
+        Socket { carrier, pending: Vec::new(), sent: 0 }
     }
 
     /// Bytes accepted but not yet taken by the kernel.
@@ -37,7 +67,7 @@ impl Socket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut target = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut target))?;
+        ready!(self.carrier.poll_read(cx, &mut target))?;
         Poll::Ready(Ok(target.filled().len()))
     }
 
@@ -53,7 +83,7 @@ impl Socket {
             return self.poll_flush(cx);
         }
         while !bytes.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            match self.carrier.poll_write(cx, bytes) {
                 Poll::Ready(written) => bytes = &bytes[nonzero(written)?..],
                 Poll::Pending => {
                     self.pending.extend_from_slice(bytes);
@@ -68,7 +98,7 @@ impl Socket {
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.pending.len() {
             let rest = &self.pending[self.sent..];
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, rest));
+            let written = ready!(self.carrier.poll_write(cx, rest));
             self.sent += nonzero(written)?;
         }
         self.pending = Vec::new();
@@ -79,7 +109,7 @@ impl Socket {
     /// Sends FIN once the pending bytes are written.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.carrier.poll_shutdown(cx)
     }
 
     /// Bytes of heap memory that this socket holds now.

@@ -17,6 +17,7 @@ use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
 use crate::c2s::{self, Arrival, C2s, Oracle};
 use crate::host::HostId;
 use crate::im;
+use crate::net::Io;
 use crate::net::limits::Unauthenticated;
 use crate::net::listener::Listener;
 use crate::net::proxy_protocol::{self, Origin};
@@ -136,7 +137,13 @@ impl Xmpp {
             tracing::info!(%peer, "too many connections that have not signed in");
             return None;
         };
-        Some(Box::new(Arrival { stream, peer, direct_tls, counted }))
+        Some(Box::new(Arrival { io: Io::plain(stream), peer, direct_tls, counted }))
+    }
+
+    /// Serves a client that comes over no listener, and that nobody counts.
+    pub async fn serve(&self, io: Io, peer: SocketAddr) {
+        let Some(counted) = self.pending.admit(peer.ip(), 0) else { return };
+        self.c2s.clone().serve(Box::new(Arrival { io, peer, direct_tls: false, counted })).await;
     }
 
     /// Lets clients have sessions from now on.
