@@ -1,11 +1,12 @@
 //! The writer thread and the reader threads.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::job::Job;
 use super::statement::execute;
@@ -74,27 +75,64 @@ fn commit(connection: &mut Connection) -> Result<(), StorageError> {
 }
 
 /// The threads that read, sharing one queue.
-pub(super) struct Readers(Queue);
+pub(super) struct Readers(Arc<Shared>);
+
+/// Each job wakes one thread that waits, and no other.
+struct Shared {
+    queue: Mutex<Waiting>,
+    more: Condvar,
+    room: Semaphore,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
 
 impl Readers {
     pub(super) fn start(connections: Vec<Connection>) -> Readers {
-        let (queue, jobs) = mpsc::channel::<Box<dyn Job>>(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            more: Condvar::new(),
+            room: Semaphore::new(QUEUE),
+        });
         for mut connection in connections {
-            let jobs = Arc::clone(&jobs);
+            let shared = shared.clone();
             spawn("sqlite-reader", move || {
-                loop {
-                    // The lock is held while waiting: the next reader takes over when work comes.
-                    let Some(job) = jobs.lock().blocking_recv() else { break };
+                while let Some(job) = shared.next() {
                     read(&mut connection, job);
                 }
             });
         }
-        Readers(queue)
+        Readers(shared)
     }
 
     pub(super) async fn submit(&self, job: Box<dyn Job>) -> Result<(), StorageError> {
-        self.0.send(job).await.map_err(|_| StorageError::Closed)
+        self.0.room.acquire().await.map_err(|_| StorageError::Closed)?.forget();
+        self.0.queue.lock().jobs.push_back(job);
+        self.0.more.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.0.queue.lock().closed = true;
+        self.0.more.notify_all();
+    }
+}
+
+impl Shared {
+    /// Waits for a job; `None` when none will come any more.
+    fn next(&self) -> Option<Box<dyn Job>> {
+        let mut waiting = self.queue.lock();
+        while waiting.jobs.is_empty() && !waiting.closed {
+            self.more.wait(&mut waiting);
+        }
+        let job = waiting.jobs.pop_front()?;
+        self.room.add_permits(1);
+        Some(job)
     }
 }
 
