@@ -18,6 +18,9 @@ const ROOTS: &[&str] = &[
     ".ci",
 ];
 
+/// What the tests make, and git ignores.
+const MADE: &[&str] = &["tests/artefacts", "tests/.cache"];
+
 /// Paths in code spans and links of a Markdown file that do not exist below `root`.
 pub fn dead_paths(file: &str, text: &str, root: &Path) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -57,7 +60,8 @@ fn root_path(span: &str) -> Option<String> {
     let word = word.strip_prefix("./").unwrap_or(word);
     let word = word.split([':', '#']).next()?;
     let (first, _) = word.split_once('/')?;
-    (ROOTS.contains(&first) && is_literal(word)).then(|| word.to_owned())
+    let is_made = MADE.iter().any(|made| word.starts_with(made));
+    (ROOTS.contains(&first) && is_literal(word) && !is_made).then(|| word.to_owned())
 }
 
 fn local_link(target: &str) -> Option<String> {
