@@ -8,7 +8,7 @@
 //! peer. Whatever is not on a hot path crosses as JSON, which grows by optional fields.
 
 // The macros of abi_stable name types `X_TO` and `X_Ref` and generate impls within constants.
-#![allow(non_camel_case_types, non_local_definitions, missing_docs, unsafe_code)]
+#![allow(non_camel_case_types, non_local_definitions, unsafe_code)]
 #![allow(clippy::too_many_arguments)]
 
 use abi_stable::StableAbi;
@@ -51,9 +51,13 @@ pub struct StanzaRef<'a> {
     pub kind: u8,
     /// The attribute `type`; empty for the default.
     pub type_: RStr<'a>,
+    /// The attribute `from`.
     pub from: RStr<'a>,
+    /// The attribute `to`.
     pub to: RStr<'a>,
+    /// The attribute `id`.
     pub id: RStr<'a>,
+    /// The attribute `xml:lang`.
     pub lang: RStr<'a>,
     /// The children, UTF-8, in the server's canonical form.
     pub children: RSlice<'a, u8>,
@@ -63,12 +67,19 @@ pub struct StanzaRef<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct StanzaBuf {
+    /// 0 message, 1 presence, 2 iq.
     pub kind: u8,
+    /// The attribute `type`.
     pub type_: RString,
+    /// The attribute `from`.
     pub from: RString,
+    /// The attribute `to`.
     pub to: RString,
+    /// The attribute `id`.
     pub id: RString,
+    /// The attribute `xml:lang`.
     pub lang: RString,
+    /// The children, UTF-8, in canonical form.
     pub children: RVec<u8>,
 }
 
@@ -94,11 +105,17 @@ pub struct Passage<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct PassageBuf {
+    /// [`crate::Phase::bit`].
     pub phase: u32,
+    /// How often plugins or nodes have sent the stanza on.
     pub hops: u32,
+    /// Bits, as in the borrowed form.
     pub flags: u64,
+    /// Local part or bare address of the account, as in the borrowed form.
     pub account: RString,
+    /// The session, as in the borrowed form.
     pub session: RString,
+    /// XEP-0359: the id under which the server knows the stanza.
     pub stanza_id: RString,
 }
 
@@ -108,6 +125,7 @@ pub struct PassageBuf {
 pub struct Verdict {
     /// 0 pass, 1 drop, 2 replace by `stanza`, 3 bounce with `condition` and `text`.
     pub kind: u32,
+    /// What kinds 2 and 3 need.
     pub with: ROption<abi_stable::std_types::RBox<VerdictBody>>,
 }
 
@@ -115,6 +133,7 @@ pub struct Verdict {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct VerdictBody {
+    /// Of kind 2.
     pub stanza: StanzaBuf,
     /// RFC 6120 §8.3.3.
     pub condition: RString,
@@ -126,10 +145,15 @@ pub struct VerdictBody {
 #[repr(u8)]
 #[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
 pub enum SqlValue {
+    /// NULL.
     Null,
+    /// BOOLEAN.
     Bool(bool),
+    /// BIGINT.
     Int(i64),
+    /// TEXT.
     Text(RString),
+    /// BYTEA.
     Blob(RVec<u8>),
 }
 
@@ -137,10 +161,13 @@ pub enum SqlValue {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
 pub struct SqlStatement {
+    /// SQL.
     pub text: RString,
+    /// `$1`, `$2`, …
     pub params: RVec<SqlValue>,
     /// 0 any number of rows, 1 exactly `count`, 2 at least `count`; otherwise all is rolled back.
     pub expect: u32,
+    /// See `expect`.
     pub count: u64,
 }
 
@@ -148,6 +175,7 @@ pub struct SqlStatement {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct SqlRows {
+    /// What it returned, by columns.
     pub rows: RVec<RVec<SqlValue>>,
     /// Rows changed, or returned when it changed none.
     pub affected: u64,
@@ -157,7 +185,9 @@ pub struct SqlRows {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Node {
+    /// Number of the node.
     pub id: u32,
+    /// Which run; 0 for none.
     pub incarnation: u64,
 }
 
@@ -167,6 +197,7 @@ pub struct Node {
 pub struct Delta<'a> {
     /// 0 the session is there, with these values; 1 it is gone.
     pub op: u8,
+    /// Of its presence.
     pub priority: i8,
     /// Bit 0 available, bit 1 without a connection (waiting to be resumed), bit 2 interested in
     /// roster pushes, bit 3 carbons.
@@ -181,6 +212,7 @@ pub struct Delta<'a> {
     pub bound_ms: i64,
     /// Local part of the account's address.
     pub account: RStr<'a>,
+    /// Its resource.
     pub resource: RStr<'a>,
 }
 
@@ -188,14 +220,23 @@ pub struct Delta<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct DeltaBuf {
+    /// 0 there, 1 gone.
     pub op: u8,
+    /// Of its presence.
     pub priority: i8,
+    /// Bits, as in the borrowed form.
     pub flags: u32,
+    /// Number of the host; 0 for the first.
     pub host: u32,
+    /// The session, as in the borrowed form.
     pub session: u64,
+    /// The epoch of the view.
     pub epoch: i64,
+    /// When it was bound, milliseconds since 1970.
     pub bound_ms: i64,
+    /// Local part or bare address of the account, as in the borrowed form.
     pub account: RString,
+    /// Its resource.
     pub resource: RString,
 }
 
@@ -203,7 +244,9 @@ pub struct DeltaBuf {
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default)]
 pub struct Directory {
+    /// Number of the last change that is in it.
     pub seq: u64,
+    /// All of them.
     pub sessions: RVec<DeltaBuf>,
 }
 
@@ -215,6 +258,7 @@ pub struct Envelope<'a> {
     pub lane: u32,
     /// The origin's number for it; 0 when nobody waits for the delivery.
     pub ticket: u64,
+    /// Core's.
     pub bytes: RSlice<'a, u8>,
 }
 
@@ -222,6 +266,7 @@ pub struct Envelope<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
+    /// The origin's number for the envelope.
     pub ticket: u64,
     /// 0 a client has it, 1 it is committed to the database, 2 the destination could not and the
     /// origin must resolve it again.
@@ -232,9 +277,11 @@ pub struct Ack {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Owner {
+    /// Does what the key is about.
     pub owner: Node,
     /// Who goes on when the owner dies; the owner itself when there is nobody else.
     pub deputy: Node,
+    /// The epoch of the view.
     pub epoch: i64,
 }
 
@@ -243,7 +290,9 @@ pub struct Owner {
 /// An instance of a plugin.
 #[sabi_trait]
 pub trait Plugin: Send + Sync + 'static {
+    /// [`crate::Plugin::register`].
     fn register(&self, registrar: &RegistrarRef) -> Res<()>;
+    /// [`crate::Plugin::start`].
     fn start(&self) -> Fut<()>;
     /// Returns when all is put away, in at most `deadline_ms`.
     #[sabi(last_prefix_field)]
@@ -265,6 +314,7 @@ pub trait Step: Send + Sync + 'static {
 #[sabi_trait]
 pub trait Stanzas: Send + Sync + 'static {
     #[sabi(last_prefix_field)]
+    /// One stanza.
     fn stanza(&self, stanza: StanzaBuf) -> Fut<RVec<StanzaBuf>>;
 }
 
@@ -272,6 +322,7 @@ pub trait Stanzas: Send + Sync + 'static {
 #[sabi_trait]
 pub trait Handler: Send + Sync + 'static {
     #[sabi(last_prefix_field)]
+    /// One call.
     fn call(&self, head: RString, body: RVec<u8>) -> Fut<Message>;
 }
 
@@ -280,8 +331,11 @@ pub trait Handler: Send + Sync + 'static {
 pub trait Cluster: Send + Sync + 'static {
     /// 0 queued, 1 the outbox is full (`ready` follows), 2 there is no such node.
     fn deliver(&self, to: Node, envelope: &Envelope<'_>) -> u32;
+    /// [`crate::cluster::Cluster::acknowledge`].
     fn acknowledge(&self, origin: Node, acks: RSlice<'_, Ack>);
+    /// [`crate::cluster::Cluster::sessions_changed`].
     fn sessions_changed(&self, seq: u64, deltas: RSlice<'_, Delta<'_>>);
+    /// [`crate::cluster::Cluster::invalidate`].
     fn invalidate(&self, topic: RStr<'_>, key: RStr<'_>);
     /// From the view alone, without waiting.
     fn owner(&self, topic: RStr<'_>, key: RStr<'_>) -> Owner;
@@ -305,8 +359,11 @@ pub trait Host: Send + Sync + Clone + 'static {
     fn clock(&self, which: u32) -> i64;
     /// The value of one of the plugin's own properties.
     fn property(&self, name: RStr<'_>) -> ROption<RString>;
+    /// [`crate::Host::route`].
     fn route(&self, stanza: &StanzaRef<'_>) -> Res<()>;
+    /// [`crate::Host::iq`].
     fn iq(&self, stanza: StanzaBuf, timeout_ms: u64) -> Fut<StanzaBuf>;
+    /// [`crate::Host::sleep`].
     fn sleep(&self, ms: u64) -> Fut<()>;
     /// One transaction. `mode`: bit 0 read only, bit 1 on the reserved connection.
     fn sql(&self, mode: u32, statements: RVec<SqlStatement>) -> Fut<RVec<SqlRows>>;
@@ -332,6 +389,7 @@ pub trait Registrar: Send + Sync + 'static {
 /// What core gives to the plugin that carries its traffic. See [`crate::cluster::ClusterHost`].
 #[sabi_trait]
 pub trait ClusterHost: Send + Sync + Clone + 'static {
+    /// This run of this node.
     fn me(&self) -> Node;
     /// Envelopes from another node, in the order of their lanes.
     fn receive(&self, from: Node, envelopes: RSlice<'_, Envelope<'_>>) -> Res<()>;
@@ -352,13 +410,21 @@ pub trait ClusterHost: Send + Sync + Clone + 'static {
     fn call(&self, head: RString, body: RVec<u8>) -> Fut<Message>;
 }
 
+/// A plugin as it crosses.
 pub type PluginRef = Plugin_TO<RArc<()>>;
+/// A step as it crosses.
 pub type StepRef = Step_TO<RArc<()>>;
+/// A handler of stanzas as it crosses.
 pub type StanzasRef = Stanzas_TO<RArc<()>>;
+/// A handler of calls as it crosses.
 pub type HandlerRef = Handler_TO<RArc<()>>;
+/// The plugin's side of the cluster seam as it crosses.
 pub type ClusterRef = Cluster_TO<RArc<()>>;
+/// The host as it crosses.
 pub type HostRef = Host_TO<RArc<()>>;
+/// The registrar as it crosses.
 pub type RegistrarRef = Registrar_TO<RArc<()>>;
+/// Core's side of the cluster seam as it crosses.
 pub type ClusterHostRef = ClusterHost_TO<RArc<()>>;
 
 /// The one thing that a plugin's library exports.

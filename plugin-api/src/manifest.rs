@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The identity of a plugin. Made by [`manifest!`](crate::manifest) from the crate's own metadata.
+/// The identity of a plugin. Made by [`manifest!`](crate::manifest!) from the crate's own metadata.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Manifest {
@@ -157,7 +157,7 @@ impl Capability {
 }
 
 impl Manifest {
-    /// The manifest of a crate; [`manifest!`](crate::manifest) fills the arguments in.
+    /// The manifest of a crate; [`manifest!`](crate::manifest!) fills the arguments in.
     pub fn new(id: &str, version: &str, author: &str) -> Manifest {
         Manifest {
             v: 1,

@@ -101,11 +101,8 @@ pub const fn header(constructor: extern "C" fn() -> RootModuleResult) -> LibHead
     }
 }
 
-/// Exports a [`Plugin`] from a library of crate type `cdylib`. Once per library.
-///
-/// ```ignore
-/// hearth_plugin_api::export_plugin!(Hello);
-/// ```
+/// Exports a [`Plugin`] from a library of crate type `cdylib`. Once per library; see the
+/// [crate's page](crate).
 #[macro_export]
 macro_rules! export_plugin {
     ($plugin:ty) => {
