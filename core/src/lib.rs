@@ -39,4 +39,5 @@ pub mod xep;
 // 9 edges
 pub mod admin;
 pub mod http;
+pub mod plugin_host;
 pub mod storage;

@@ -29,6 +29,8 @@ use crate::http::{self, Door, Health, Limits, Plain, Readiness, Routes};
 use crate::im;
 use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
+use crate::plugin_host::bridge::Seams;
+use crate::plugin_host::{self, PluginHost};
 use crate::properties::{self, Declared, Properties};
 use crate::services::{archive, groups};
 use crate::shutdown::{Asked, Signals, Tracker};
@@ -49,7 +51,8 @@ const CERTIFICATES: Duration = Duration::from_secs(60);
 
 /// Every property of the server.
 pub fn properties() -> Vec<&'static dyn Declared> {
-    [xmpp::PROPERTIES.concat(), admin::PROPERTIES.to_vec()].concat()
+    let edges = [admin::PROPERTIES.to_vec(), plugin_host::PROPERTIES.to_vec()];
+    [xmpp::PROPERTIES.concat(), edges.concat()].concat()
 }
 
 /// The tables of every part, in an order in which each finds what it refers to.
@@ -63,6 +66,7 @@ pub fn migrations() -> Vec<Migration> {
         im::MIGRATIONS,
         archive::MIGRATIONS,
         groups::MIGRATIONS,
+        plugin_host::MIGRATIONS,
     ]
     .concat()
 }
@@ -94,6 +98,7 @@ pub struct Foundation {
     pub db: Db,
     pub accounts: Arc<Accounts>,
     pub properties: Properties,
+    pub plugins: Arc<PluginHost>,
 }
 
 impl Foundation {
@@ -111,7 +116,14 @@ impl Foundation {
         let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await?;
         let properties = Properties::load(db.clone(), clock.clone(), &properties()).await?;
         let accounts = Arc::new(accounts);
-        Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties })
+        let plugins = PluginHost::new(&plugin_host::Parts {
+            home: &home,
+            db: &db,
+            clock: &clock,
+            tracker: &tracker,
+            properties: &properties,
+        });
+        Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties, plugins })
     }
 
     /// The domain that the database is set up for.
@@ -129,6 +141,7 @@ impl Foundation {
             properties: self.properties.clone(),
             router: routing.router.clone(),
             removal: routing.removal.clone(),
+            plugins: self.plugins.clone(),
             health,
             about: About { domain, started: self.clock.boot(), ports },
             figures: Arc::default(),
@@ -168,6 +181,7 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     let (router, soft) = (api.router.clone(), tracker.soft().clone());
     tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
+    foundation.plugins.start(seams(&foundation, &routing, &public)).await;
     let ports = listeners.serve(&certificates, [console, public], tracker);
     // Dropping the claim would end the lease.
     let (_claim, claimed) = watch::channel(Claim::Alone);
@@ -188,6 +202,7 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     let outcome = serve_until_stop(&mut signals, &mut serving, &mut entrance, &certificates).await;
     health.set(Readiness::Stopping);
     entrance.close().await;
+    foundation.plugins.stop().await;
     // Another node may take over only now.
     released.cancel();
     let _ = (&mut held).await;
@@ -196,6 +211,23 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     appends.stop(GRACE, LAST).await;
     tracing::info!("stopped");
     outcome
+}
+
+/// What plugins work on.
+fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Seams {
+    Seams {
+        db: foundation.db.clone(),
+        clock: foundation.clock.clone(),
+        tracker: foundation.tracker.clone(),
+        metrics: foundation.metrics.clone(),
+        properties: foundation.properties.clone(),
+        accounts: foundation.accounts.clone(),
+        im: routing.router.im.clone(),
+        router: routing.router.clone(),
+        public: public.clone(),
+        data: foundation.home.plugins().join("data"),
+        started: foundation.clock.now(),
+    }
 }
 
 /// The HTTP ports that the configuration asks for, bound but not served.

@@ -5,7 +5,16 @@ from playwright.sync_api import expect
 
 from play.wire import DEADLINE
 
-PAGES = ["/", "/server/tokens", "/server/tokens/new", "/help/tokens", "/confirm"]
+PAGES = [
+    "/",
+    "/server/tokens",
+    "/server/tokens/new",
+    "/plugins",
+    "/plugins/install",
+    "/help/plugins",
+    "/help/tokens",
+    "/confirm",
+]
 
 
 def test_the_sign_in_page(visitor):

@@ -123,3 +123,23 @@ for (const button of document.querySelectorAll("[data-theme-switch]")) {
   setTheme(button, document.documentElement.dataset.theme);
 }
 enliven(document);
+
+// A form with a file shows how far its upload is; what comes back takes the place of the page.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-upload]");
+  if (!form) return;
+  event.preventDefault();
+  const bar = form.querySelector("progress");
+  bar.hidden = false;
+  const request = new XMLHttpRequest();
+  request.upload.addEventListener("progress", (at) => Object.assign(bar, { max: at.total, value: at.loaded }));
+  request.addEventListener("error", () => form.submit());
+  request.addEventListener("load", () => {
+    const page = new DOMParser().parseFromString(request.responseText, "text/html");
+    document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+    if (request.status < 400) history.pushState(null, "", request.responseURL);
+    showTimes(document);
+  });
+  request.open("POST", form.action);
+  request.send(new FormData(form));
+});

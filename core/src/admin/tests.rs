@@ -25,6 +25,7 @@ use crate::http::{Door, Health, Limits, Plain, Readiness, Server};
 use crate::im::Key;
 use crate::jid::Jid;
 use crate::net::listener::Listener;
+use crate::plugin_host::{Parts, PluginHost};
 use crate::properties::{Declared, Properties, Property};
 use crate::router::Out;
 use crate::server::{self, Foundation, Routing};
@@ -62,17 +63,26 @@ impl Console {
         let accounts = Arc::new(accounts.expect("accounts"));
         let properties = Properties::load(db.clone(), clock.clone(), DECLARED).await;
         let properties = properties.expect("properties");
+        let all = Properties::load(db.clone(), clock.clone(), &server::properties()).await;
+        let all = all.expect("properties");
+        let home = Home::new("unused");
+        let plugins = PluginHost::new(&Parts {
+            home: &home,
+            db: &db,
+            clock: &clock,
+            tracker: &tracker,
+            properties: &all,
+        });
         let foundation = Foundation {
-            home: Home::new("unused"),
+            home,
             config: Config::new(clock.random()),
             clock: clock.clone(),
             tracker: tracker.clone(),
             metrics: Arc::new(Metrics::new()),
             db: db.clone(),
             accounts,
-            properties: Properties::load(db.clone(), clock.clone(), &server::properties())
-                .await
-                .expect("properties"),
+            properties: all,
+            plugins,
         };
         let routing = Routing::build(&foundation, "example.org");
         let local = Token::new(clock.random());

@@ -32,6 +32,16 @@ impl Client {
         Some(client)
     }
 
+    /// Where the server listens on this machine.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it is asked with.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     async fn open(&self) -> Result<Sender, CliError> {
         let lost = |error: &dyn std::fmt::Display| self.lost(error);
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.map_err(|e| lost(&e))?;
@@ -90,7 +100,7 @@ impl Client {
         })
     }
 
-    fn lost(&self, error: &dyn std::fmt::Display) -> CliError {
+    pub fn lost(&self, error: &dyn std::fmt::Display) -> CliError {
         CliError::new(
             Exit::Api,
             format_args!("the connection to the running server broke: {error}"),

@@ -29,6 +29,8 @@ pub enum Exit {
     AlreadyRunning = 6,
     /// The running server cannot be reached, or does not accept the token.
     Api = 7,
+    /// The file is no plugin that this server can load.
+    Refused = 8,
 }
 
 /// Why a command failed.

@@ -9,6 +9,7 @@ mod link;
 mod output;
 mod panic;
 mod password;
+mod plugin;
 mod property;
 mod restore;
 mod roster;
@@ -17,6 +18,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upload;
 mod user;
 mod user_property;
 
@@ -60,6 +62,9 @@ enum Command {
     /// Create, list and revoke tokens of the API
     #[command(subcommand)]
     Token(token::Token),
+    /// Install, list and change the plugins of this node, or make one
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Call the API
     Api(api::Call),
     /// Write everything in the database to a file
@@ -151,6 +156,7 @@ fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
             Command::Group(command) => group::perform(&global, command).await,
             Command::Property(command) => property::perform(&global, command).await,
             Command::Token(command) => token::perform(&global, command).await,
+            Command::Plugin(command) => plugin::perform(&global, command).await,
             Command::Api(command) => api::perform(&global, command).await,
             Command::Backup(command) => backup::perform(&global, command).await,
             Command::Restore(command) => restore::perform(&global, command).await,

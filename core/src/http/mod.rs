@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use health::{Health, Readiness, mount as mount_health};
 pub use listener::{Door, Plain, Server};
 pub use path::{decode as decode_segment, encode as encode_segment, is_canonical};
-pub use routes::{Allowance, Routes};
+pub use routes::{Allowance, Routes, respond};
 pub use warp::reply::Response;
 
 /// The body of a request; reading more than its mount allows is an error.

@@ -68,6 +68,17 @@ impl Routes {
         self.0.write().insert(prefix.to_owned(), Mount { allowance, handler });
     }
 
+    /// As [`Routes::mount`] for a part that answers requests itself.
+    pub fn serve(
+        &self,
+        prefix: &str,
+        allowance: Allowance,
+        handler: impl Fn(Request) -> BoxFuture<'static, Response> + Send + Sync + 'static,
+    ) {
+        let handler: Handler = Arc::new(handler);
+        self.0.write().insert(prefix.to_owned(), Mount { allowance, handler });
+    }
+
     /// Takes a mount away; requests in flight are answered.
     pub fn unmount(&self, prefix: &str) {
         self.0.write().remove(prefix);
@@ -114,6 +125,22 @@ impl Routes {
             Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "This took too long.\n"),
         }
     }
+}
+
+/// An answer made at run time. Headers that cannot be sent are left out, as are those that are
+/// the connection's.
+pub fn respond(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = warp::reply::with_status(body, status).into_response();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    let connection = ["connection", "transfer-encoding", "content-length", "upgrade"];
+    for (name, value) in headers.iter().filter(|(name, _)| !connection.contains(&&**name)) {
+        let pair = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()));
+        if let (Ok(name), Ok(value)) = pair {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }
 
 /// An answer of plain text.

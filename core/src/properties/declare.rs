@@ -74,6 +74,11 @@ pub trait Declared: Sync {
     fn kind(&self) -> Kind;
     /// Whether `value` is allowed; the error says what is.
     fn check(&self, value: &str) -> Result<(), PropertyError>;
+    /// Never shown.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// A cell that holds the default.
     fn watched(&'static self) -> Box<dyn Watched>;
 }

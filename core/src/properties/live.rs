@@ -37,13 +37,16 @@ impl<T: Clone> Live<T> {
 }
 
 impl<T: PartialEq> Live<T> {
-    fn set(&self, value: T) {
+    pub(crate) fn set(&self, value: T) {
         if **self.0.value.load() != value {
             self.0.value.store(Arc::new(value));
             self.0.changes.send_replace(());
         }
     }
 }
+
+/// Shown in place of a secret.
+const SECRET: &str = "********";
 
 /// A cell whatever its type.
 pub trait Watched: Send + Sync {
@@ -112,9 +115,12 @@ impl Slot {
         let default = declared.default();
         let stored = self.stored.load();
         let value = stored.as_ref().clone().unwrap_or_else(|| default.clone());
+        let pending = !declared.live() && value != self.cell.show();
+        let hide = declared.is_secret() && value != default;
+        let value = if hide { SECRET.to_owned() } else { value };
         Entry {
             name: declared.name(),
-            pending: !declared.live() && value != self.cell.show(),
+            pending,
             value,
             default,
             range: declared.range(),

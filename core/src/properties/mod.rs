@@ -19,14 +19,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::host::HostId;
 use crate::storage::{Db, StorageError};
 pub use declare::{Declared, Property, Scope};
-pub use live::Live;
 use live::Slot;
+pub use live::{Live, Watched};
 pub use store::{Change, MIGRATIONS};
 pub use value::{Kind, PropertyValue};
 
@@ -54,7 +55,7 @@ pub struct Properties(Arc<Inner>);
 struct Inner {
     db: Db,
     clock: Clock,
-    slots: BTreeMap<&'static str, Slot>,
+    slots: RwLock<BTreeMap<&'static str, Arc<Slot>>>,
     /// The version of the database's properties that the slots show.
     version: AtomicI64,
 }
@@ -93,8 +94,7 @@ impl Properties {
         clock: Clock,
         declared: &[&'static dyn Declared],
     ) -> Result<Properties, StorageError> {
-        let slots = declared.iter().map(|property| (property.name(), Slot::new(*property)));
-        let slots = slots.collect();
+        let slots = RwLock::new(slots(declared));
         let inner = Inner { db, clock, slots, version: AtomicI64::new(-1) };
         let properties = Properties(Arc::new(inner));
         properties.refresh(true).await?;
@@ -103,8 +103,29 @@ impl Properties {
 
     /// The current value of `property`, followed from now on. Ask once and keep it.
     pub fn live<T: PropertyValue>(&self, property: &'static Property<T>) -> Live<T> {
-        let slot = self.0.slots.get(property.name).and_then(Slot::live);
-        slot.expect("server.rs lists every property that the server reads")
+        let live = self.find_live(property.name);
+        live.expect("server.rs lists every property that the server reads")
+    }
+
+    /// The current value of a property that was declared while the server runs.
+    pub fn find_live<T: PropertyValue>(&self, name: &str) -> Option<Live<T>> {
+        self.0.slots.read().get(name)?.live()
+    }
+
+    /// Adds properties while the server runs, with the values that the database has.
+    pub async fn declare(&self, added: &[&'static dyn Declared]) -> Result<(), StorageError> {
+        let stored = self.0.db.read(|tx| Box::pin(store::read_if_newer(tx, -1))).await?;
+        let added = slots(added);
+        if let Some((_, rows)) = stored {
+            added.values().for_each(|slot| self.take(slot, &rows, true));
+        }
+        self.0.slots.write().extend(added);
+        Ok(())
+    }
+
+    /// Takes properties away that were added; their values stay in the database.
+    pub fn withdraw(&self, prefix: &str) {
+        self.0.slots.write().retain(|name, _| !name.starts_with(prefix));
     }
 
     /// Sets `name` for all that its scope covers here, on behalf of `actor` (for the history).
@@ -143,12 +164,12 @@ impl Properties {
 
     /// One property as a person sees it.
     pub fn entry(&self, name: &str) -> Result<Entry, PropertyError> {
-        self.find(name).map(Slot::entry)
+        self.find(name).map(|slot| slot.entry())
     }
 
     /// All properties by name.
     pub fn entries(&self) -> Vec<Entry> {
-        self.0.slots.values().map(Slot::entry).collect()
+        self.0.slots.read().values().map(|slot| slot.entry()).collect()
     }
 
     /// Up to `limit` changes of `name` before the change `before`, the newest first.
@@ -193,13 +214,17 @@ impl Properties {
         let known = self.0.version.load(Ordering::Acquire);
         let stored = self.0.db.read(move |tx| Box::pin(store::read_if_newer(tx, known))).await?;
         let Some((version, rows)) = stored else { return Ok(()) };
-        for slot in self.0.slots.values() {
-            let target = self.target(slot.declared.scope());
-            let value = rows.get(&(slot.declared.name().to_owned(), target));
-            slot.take(value.map(String::as_str), start);
+        for slot in self.0.slots.read().values() {
+            self.take(slot, &rows, start);
         }
         self.0.version.store(version, Ordering::Release);
         Ok(())
+    }
+
+    fn take(&self, slot: &Slot, rows: &store::Stored, start: bool) {
+        let target = self.target(slot.declared.scope());
+        let value = rows.get(&(slot.declared.name().to_owned(), target));
+        slot.take(value.map(String::as_str), start);
     }
 
     fn target(&self, scope: Scope) -> i64 {
@@ -210,10 +235,15 @@ impl Properties {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&Slot, PropertyError> {
-        self.0.slots.get(name).ok_or_else(|| {
-            let hint = crate::config::did_you_mean(name, self.0.slots.keys().copied());
+    fn find(&self, name: &str) -> Result<Arc<Slot>, PropertyError> {
+        let slots = self.0.slots.read();
+        slots.get(name).cloned().ok_or_else(|| {
+            let hint = crate::config::did_you_mean(name, slots.keys().copied());
             PropertyError::Unknown { name: name.to_owned(), hint }
         })
     }
+}
+
+fn slots(declared: &[&'static dyn Declared]) -> BTreeMap<&'static str, Arc<Slot>> {
+    declared.iter().map(|property| (property.name(), Arc::new(Slot::new(*property)))).collect()
 }

@@ -90,6 +90,17 @@ impl Router {
         let namespace = payload.and_then(|payload| payload.ns).unwrap_or(ns::CLIENT);
         match self.iqs.find(request.target, namespace).cloned() {
             Some(handler) => handler.handle(request, out),
+            None => self.iq_to_guest(namespace.to_owned(), request, out),
+        }
+    }
+
+    fn iq_to_guest(&self, namespace: String, request: Request, out: &mut Out) {
+        // What is asked of one's own account may be offered to accounts in general.
+        let own = (request.target == Target::Own).then_some(Target::Account);
+        let targets = [Some(request.target), own];
+        let find = |target| self.guests.iq(target, &namespace);
+        match targets.into_iter().flatten().find_map(find) {
+            Some(handler) => handler.handle(request, out),
             None => self.refuse(&request.stanza, Condition::ServiceUnavailable, out),
         }
     }

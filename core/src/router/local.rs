@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Destination, Out, Router, Sender, phase};
+use super::{Destination, Out, Router, Sender, guests, phase};
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::session::duty::is_durable;
@@ -46,9 +46,9 @@ impl Router {
                 release(duty.as_ref());
                 self.refuse(&stanza, Condition::ServiceUnavailable, out);
             }
-            Destination::Remote(_) => {
+            Destination::Remote(domain) => {
                 release(duty.as_ref());
-                self.remote.route(stanza, out);
+                self.elsewhere(domain, stanza, out);
             }
         }
     }
@@ -112,8 +112,22 @@ impl Router {
         });
     }
 
-    /// Phase `TO_ACCOUNT`, then the chosen resources.
+    /// Phase `TO_ACCOUNT`: the guests' part first.
     fn mail_account(
+        self: &Arc<Self>,
+        account: AccountId,
+        entries: Entries,
+        mail: Mail,
+        out: &mut Out,
+    ) {
+        match self.guests.watch(guests::Phase::ToAccount, mail.stanza.head.kind) {
+            true => self.mail_past_guests(account, entries, mail, out),
+            false => self.mail_resources(account, entries, mail, out),
+        }
+    }
+
+    /// The rest of phase `TO_ACCOUNT`, then the chosen resources.
+    pub(super) fn mail_resources(
         self: &Arc<Self>,
         account: AccountId,
         entries: Entries,
@@ -148,12 +162,25 @@ impl Router {
         duty: Option<Arc<Duty>>,
         out: &mut Out,
     ) {
-        if let Some(duty) = &duty {
-            duty.hold(entries.len());
+        if self.guests.watch(guests::Phase::ToSession, stanza.head.kind) {
+            return self.deliver_past_guests(entries, &stanza, duty, out);
         }
-        for entry in entries {
-            let envelope =
-                Envelope { stanza: stanza.clone(), to: ToOverride::Keep, duty: duty.clone() };
+        self.put(entries.iter().map(|entry| (entry, stanza.clone())), entries.len(), duty, out);
+    }
+
+    /// Puts `count` envelopes into their mailboxes.
+    pub(super) fn put<'e>(
+        &self,
+        envelopes: impl Iterator<Item = (&'e Entry, Arc<Stanza>)>,
+        count: usize,
+        duty: Option<Arc<Duty>>,
+        out: &mut Out,
+    ) {
+        if let Some(duty) = &duty {
+            duty.hold(count);
+        }
+        for (entry, stanza) in envelopes {
+            let envelope = Envelope { stanza, to: ToOverride::Keep, duty: duty.clone() };
             match entry {
                 Entry::Local(session) => out.deliveries.push((session.clone(), envelope)),
                 Entry::Remote(remote) => {
@@ -222,7 +249,7 @@ fn needs_duty(entries: &Entries) -> bool {
 }
 
 /// Lets the sender's acknowledgement go on: the message is where it must be, or was answered.
-fn release(duty: Option<&Arc<Duty>>) {
+pub(super) fn release(duty: Option<&Arc<Duty>>) {
     if let Some(duty) = duty {
         duty.release();
     }

@@ -16,15 +16,18 @@ use crate::telemetry::Counter;
 pub mod bounce;
 pub mod cluster;
 pub mod destination;
+pub mod guests;
 pub mod hosts;
 pub mod iq;
 pub mod local;
 pub mod out;
+mod past_guests;
 pub mod phase;
 pub mod remote;
 
 pub use cluster::{Alone, Cluster};
 pub use destination::Destination;
+pub use guests::Guests;
 pub use hosts::Hosts;
 pub use iq::{IqHandler, IqTable, Request, Target};
 pub use out::{Out, Work};
@@ -42,6 +45,7 @@ pub struct Router {
     pub archive: Arc<Archive>,
     pub cluster: Arc<dyn Cluster>,
     pub iqs: IqTable,
+    pub guests: Arc<Guests>,
     pub remote: Arc<dyn Remote>,
     pub clock: Clock,
     /// Messages that came here to be routed.
@@ -67,13 +71,38 @@ impl Router {
     ) {
         stanza.head.from = Some(session.jid().clone());
         let pending = self.count(session, &stanza);
+        if self.guests.watch(guests::Phase::Sent, stanza.head.kind) {
+            return self.sent_past_guests(session, pending, stanza, out);
+        }
+        self.dispatch(session, pending, stanza, out);
+    }
+
+    fn dispatch(
+        self: &Arc<Self>,
+        session: &mut Session,
+        pending: Option<Pending>,
+        stanza: Stanza,
+        out: &mut Out,
+    ) {
         match stanza.head.kind {
             Kind::Presence(_) => self.im.presence_sent(session, stanza, out),
+            _ => self.dispatch_shared(&session.shared, pending, stanza, out),
+        }
+    }
+
+    /// Messages and IQs.
+    fn dispatch_shared(
+        self: &Arc<Self>,
+        session: &Arc<Shared>,
+        pending: Option<Pending>,
+        stanza: Stanza,
+        out: &mut Out,
+    ) {
+        match stanza.head.kind {
             Kind::Message(_) => {
-                let sender = Sender { session: Some(&session.shared), pending };
-                self.message(sender, stanza, out);
+                self.message(Sender { session: Some(session), pending }, stanza, out);
             }
-            Kind::Iq(_) => self.iq(Some(&session.shared), stanza, out),
+            _ => self.iq(Some(session), stanza, out),
         }
     }
 
@@ -110,7 +139,15 @@ impl Router {
             }
             // RFC 6121 §8.5.1: the server has no presence of its own.
             Destination::Server(_) => {}
-            Destination::Remote(_) => self.remote.route(stanza, out),
+            Destination::Remote(domain) => self.elsewhere(domain, stanza, out),
+        }
+    }
+
+    /// Another domain: a guest's, or a server's.
+    fn elsewhere(&self, domain: &str, stanza: Stanza, out: &mut Out) {
+        match self.guests.domain(domain) {
+            Some(guest) => guest.route(stanza, out),
+            None => self.remote.route(stanza, out),
         }
     }
 
@@ -127,7 +164,7 @@ impl Router {
                 let entry = self.registry.resource(host, local, resource);
                 return self.iq_to_resource(entry, stanza, out);
             }
-            Destination::Remote(_) => return self.remote.route(stanza, out),
+            Destination::Remote(domain) => return self.elsewhere(domain, stanza, out),
         };
         stanza.head.to.get_or_insert(to);
         let request = Request { host, target, stanza, session: session.cloned() };

@@ -67,6 +67,7 @@ impl Routing {
             archive,
             cluster: Arc::new(Alone),
             iqs: iqs(&services),
+            guests: Arc::default(),
             remote: Arc::new(Unreachable),
             clock: clock.clone(),
             messages: metrics

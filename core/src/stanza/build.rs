@@ -18,6 +18,7 @@ impl Stanza {
             appended: None,
             hidden: 0,
             hops: 0,
+            origin: 0,
         }
     }
 

@@ -142,4 +142,6 @@ pub struct Stanza {
     pub hidden: u32,
     /// How often the stanza was sent on by a plugin or another node; bounded by the router.
     pub hops: u8,
+    /// The number of the guest that sent it; 0 for everybody else.
+    pub origin: u16,
 }

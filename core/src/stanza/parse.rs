@@ -66,7 +66,7 @@ pub fn parse(
     if defect.is_none() {
         defect = iq_defect(&head, &payload);
     }
-    let stanza = Stanza { head, payload, marks, appended: None, hidden: 0, hops: 0 };
+    let stanza = Stanza { head, payload, marks, appended: None, hidden: 0, hops: 0, origin: 0 };
     Ok(match defect {
         None => Parsed::Stanza(stanza),
         Some(defect) => Parsed::Invalid { stanza, defect },

@@ -112,7 +112,7 @@ impl<'c> Tx<'c> {
     }
 
     /// As [`Tx::execute`] for a text that is made at run time and used often (restore).
-    pub(super) async fn execute_made(
+    pub(crate) async fn execute_made(
         &mut self,
         sql: &str,
         params: &[Value],

@@ -128,6 +128,21 @@ impl Metrics {
         self.recorder.register_histogram(&key(series), &METADATA)
     }
 
+    /// Adds to a counter whose name is made at run time.
+    pub fn add_made(&self, name: String, labels: Vec<(String, String)>, n: u64) {
+        self.recorder.register_counter(&made(name, labels), &METADATA).increment(n);
+    }
+
+    /// Sets a gauge whose name is made at run time.
+    pub fn set_made(&self, name: String, labels: Vec<(String, String)>, value: f64) {
+        self.recorder.register_gauge(&made(name, labels), &METADATA).set(value);
+    }
+
+    /// Records into a distribution whose name is made at run time.
+    pub fn observe_made(&self, name: String, labels: Vec<(String, String)>, value: f64) {
+        self.recorder.register_histogram(&made(name, labels), &METADATA).record(value);
+    }
+
     /// All series in the Prometheus text format, version 0.0.4.
     pub fn render(&self) -> String {
         for read in self.readers.lock().iter() {
@@ -139,6 +154,12 @@ impl Metrics {
 }
 
 static METADATA: Metadata<'static> = Metadata::new("hearth", Level::INFO, None);
+
+fn made(name: String, labels: Vec<(String, String)>) -> Key {
+    let labels: Vec<Label> =
+        labels.into_iter().map(|(name, value)| Label::new(name, value)).collect();
+    Key::from_parts(name, labels)
+}
 
 fn key(series: Series<'_>) -> Key {
     let labels = series.labels.iter().map(|(name, value)| Label::new(*name, value.to_string()));

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
 use hyper::Method;
 use hyper::header::{ACCEPT, HeaderMap};
+use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Reply};
 
-use super::{Access, Answer, Api, Asked, Problem, routes};
+use super::{Access, Answer, Api, Asked, Problem, routes, upload};
 use crate::admin::gate::Gate;
 use crate::admin::route;
 use crate::http::{Allowance, Peer, Response, Routes};
@@ -19,15 +21,26 @@ const BODY: usize = 1024 * 1024;
 
 /// Mounts the API.
 pub fn mount(mounts: &Routes, api: Arc<Api>, gate: Arc<Gate>) {
+    let uploads = uploads(api.clone(), gate.clone()).or(calls(api.clone(), gate.clone())).unify();
+    mounts.mount("/api/v1/plugins", upload::ALLOWANCE, uploads.boxed());
+    mounts.mount(PREFIX, Allowance::body(BODY), calls(api, gate));
+}
+
+/// Every call but the upload.
+fn calls(api: Arc<Api>, gate: Arc<Gate>) -> BoxedFilter<(Response,)> {
     let filter = warp::method()
         .and(warp::path::full())
         .and(warp::query::<Vec<(String, String)>>())
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
-        .and(warp::body::bytes())
-        .then(move |method, path: FullPath, query, headers: HeaderMap, peer, body: Bytes| {
+        .and(warp::body::stream())
+        .then(move |method, path: FullPath, query, headers: HeaderMap, peer, body| {
             let (api, gate) = (api.clone(), gate.clone());
             async move {
+                let body = match collect(body).await {
+                    Ok(body) => body,
+                    Err(problem) => return problem.into_response(),
+                };
                 let below = path.as_str().strip_prefix(PREFIX).unwrap_or_default();
                 let segments = route::segments(below);
                 let asked = Asked { method, segments, query, body };
@@ -35,7 +48,50 @@ pub fn mount(mounts: &Routes, api: Arc<Api>, gate: Arc<Gate>) {
                 answered.unwrap_or_else(Problem::into_response)
             }
         });
-    mounts.mount(PREFIX, Allowance::body(BODY), filter.boxed());
+    filter.boxed()
+}
+
+/// The upload of a plugin, whose body is not held in memory.
+fn uploads(api: Arc<Api>, gate: Arc<Gate>) -> BoxedFilter<(Response,)> {
+    let filter = warp::post()
+        .and(warp::path!("api" / "v1" / "plugins"))
+        .and(warp::header::headers_cloned())
+        .and_then(|headers: HeaderMap| async move {
+            match upload::is_form(&headers) {
+                true => Ok(headers),
+                false => Err(warp::reject::not_found()),
+            }
+        })
+        .and(warp::ext::get::<Peer>())
+        .and(warp::multipart::form().max_length(None))
+        .then(move |headers: HeaderMap, peer: Peer, form| {
+            let (api, gate) = (api.clone(), gate.clone());
+            async move {
+                let authorization = crate::admin::authorization(&headers);
+                let installed = match gate.authenticate(authorization, peer.address.ip()).await {
+                    Ok(actor) => upload::install(&api, actor, form, None).await,
+                    Err(problem) => Err(problem),
+                };
+                installed.and_then(Answer::created).map_or_else(Problem::into_response, reply)
+            }
+        });
+    filter.boxed()
+}
+
+/// The body of a call, which has a size that memory does not mind.
+async fn collect(
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<Bytes, Problem> {
+    let mut whole = BytesMut::new();
+    let mut pieces = std::pin::pin!(body);
+    let broken = |error| Problem::Invalid(format!("the body broke off: {error}"));
+    while let Some(piece) = pieces.try_next().await.map_err(broken)? {
+        whole.put(piece);
+        if whole.len() > BODY {
+            return Err(Problem::TooLarge(format!("a call has at most {} KiB", BODY >> 10)));
+        }
+    }
+    Ok(whole.freeze())
 }
 
 struct Caller {

@@ -11,12 +11,14 @@ mod groups;
 mod http;
 mod lockouts;
 mod openapi;
+mod plugins;
 mod problem;
 mod properties;
 mod roster;
 mod server;
 mod sessions;
 mod tokens;
+mod upload;
 mod user_properties;
 mod users;
 
@@ -31,6 +33,7 @@ pub use csv::Export;
 pub use http::mount;
 pub use problem::Problem;
 pub use server::About;
+pub use upload::{ALLOWANCE as UPLOAD, install as install_upload};
 
 use super::audit as log;
 use super::figures::Figures;
@@ -38,6 +41,7 @@ use super::route::{self, Missing};
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
+use crate::plugin_host::PluginHost;
 use crate::properties::Properties;
 use crate::router::Router;
 use crate::services::removal::Removal;
@@ -52,6 +56,7 @@ pub struct Api {
     /// Without streams when no server runs.
     pub router: Arc<Router>,
     pub removal: Removal,
+    pub plugins: Arc<PluginHost>,
     pub health: Arc<Health>,
     pub about: About,
     /// Empty when no server runs.
@@ -73,7 +78,8 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         sessions::ROUTES,
     ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
-    let nouns = people.into_iter().chain(server).chain([figures::ROUTES, openapi::ROUTES]);
+    let rest = [figures::ROUTES, plugins::ROUTES, openapi::ROUTES];
+    let nouns = people.into_iter().chain(server).chain(rest);
     nouns.flatten()
 }
 

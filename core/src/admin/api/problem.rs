@@ -24,6 +24,8 @@ pub enum Problem {
     Method(String),
     #[error("{0}")]
     Conflict(String),
+    #[error("{0}")]
+    TooLarge(String),
     #[error("too many wrong tokens came from this address: try again in {} s", .0.as_secs())]
     Locked(Duration),
     /// Not now; the text says why.
@@ -66,6 +68,7 @@ impl Problem {
             Problem::NotFound(_) => StatusCode::NOT_FOUND,
             Problem::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Problem::Conflict(_) => StatusCode::CONFLICT,
+            Problem::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::Locked(_) => StatusCode::TOO_MANY_REQUESTS,
             Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::At(_, problem) => problem.status(),

@@ -28,7 +28,7 @@ pub const TABS: &[Tab] = &[
     Tab { id: "server", items: &[item("dashboard", "/"), item("tokens", "/server/tokens")] },
     Tab { id: "people", items: &[] },
     Tab { id: "sessions", items: &[] },
-    Tab { id: "plugins", items: &[] },
+    Tab { id: "plugins", items: &[item("plugins", "/plugins")] },
 ];
 
 /// A link of the tabs or of the sidebar.

@@ -21,7 +21,7 @@ macro_rules! topics {
     };
 }
 
-const TOPICS: &[(&str, &str)] = topics!["dashboard", "tokens"];
+const TOPICS: &[(&str, &str)] = topics!["dashboard", "plugins", "tokens"];
 
 #[derive(Template)]
 #[template(path = "help.html")]
@@ -48,7 +48,7 @@ fn get(visit: &Visit) -> Result<Response, Refusal> {
 }
 
 /// Our own Markdown as HTML. Tags in it are shown as text.
-fn render(markdown: &str) -> String {
+pub(super) fn render(markdown: &str) -> String {
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES);
     let events = events.map(|event| match event {
         Event::Html(tag) | Event::InlineHtml(tag) => Event::Text(tag),

@@ -22,10 +22,12 @@ mod help;
 pub mod list;
 pub mod live;
 mod origin;
+pub mod plugins;
 mod serve;
 mod sign_in;
 mod text;
 mod tokens;
+mod upload_form;
 pub mod visit;
 mod visitor;
 
@@ -73,6 +75,6 @@ impl Console {
 /// Every route of the console.
 fn routes() -> impl Iterator<Item = &'static Route> {
     let console = [assets::ROUTES, sign_in::ROUTES, help::ROUTES];
-    let server = [dashboard::ROUTES, tokens::ROUTES];
+    let server = [dashboard::ROUTES, tokens::ROUTES, plugins::ROUTES];
     console.into_iter().chain(server).flatten()
 }

@@ -12,7 +12,7 @@ use warp::path::FullPath;
 
 use super::form::Fields;
 use super::visit::{redirect, redirect_htmx};
-use super::{Console, Refusal, Visit, Visitor, cookie, help, origin, routes, sign_in};
+use super::{Console, Refusal, Visit, Visitor, cookie, help, origin, routes, sign_in, upload_form};
 use crate::admin::api::Problem;
 use crate::admin::route::{self, Access, Missing};
 use crate::admin::session::Session;
@@ -30,6 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Mounts the console below all else.
 pub fn mount(mounts: &Routes, console: Arc<Console>) {
+    let uploads = console.clone();
     let filter = warp::method()
         .and(warp::path::full())
         .and(warp::query::<Vec<(String, String)>>())
@@ -43,6 +44,7 @@ pub fn mount(mounts: &Routes, console: Arc<Console>) {
             async move { answer(console, visitor, asked).await }
         });
     mounts.mount("", Allowance::body(BODY), filter.boxed());
+    upload_form::mount(mounts, uploads);
 }
 
 struct Asked {
@@ -69,9 +71,27 @@ async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Respon
         Err(problem) => return harden(help::problem_page(&visitor, None, &path, problem)),
     };
     let outcome = perform(console, visitor.clone(), session.clone(), asked).await;
+    finish_for(&visitor, session.as_deref(), &path, outcome)
+}
+
+/// The answer of a page, or what is shown instead of it.
+pub(super) fn finish(
+    visitor: &Visitor,
+    path: &str,
+    outcome: Result<Response, Refusal>,
+) -> Response {
+    finish_for(visitor, None, path, outcome)
+}
+
+fn finish_for(
+    visitor: &Visitor,
+    session: Option<&Session>,
+    path: &str,
+    outcome: Result<Response, Refusal>,
+) -> Response {
     let back = |to: &str| {
         let query =
-            form_urlencoded::Serializer::new(String::new()).append_pair("back", &path).finish();
+            form_urlencoded::Serializer::new(String::new()).append_pair("back", path).finish();
         format!("{to}?{query}")
     };
     let elsewhere = |to: String| if visitor.is_htmx { redirect_htmx(&to) } else { redirect(&to) };
@@ -85,7 +105,7 @@ async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Respon
             Refusal::Problem(problem) => problem,
             Refusal::SignIn | Refusal::Confirm => Problem::Internal,
         };
-        help::problem_page(&visitor, session.as_deref(), &path, problem)
+        help::problem_page(visitor, session, path, problem)
     }))
 }
 
@@ -136,7 +156,7 @@ fn check_form(
 
 impl Console {
     /// The session of a browser, if its account is still what it was when it signed in.
-    async fn session(
+    pub(super) async fn session(
         &self,
         headers: &HeaderMap,
         peer: Peer,

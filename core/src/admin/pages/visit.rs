@@ -88,6 +88,17 @@ impl Visit {
         understood(segments, self.console.api.perform(self.actor()?, asked).await?)
     }
 
+    /// The same with a query in place of a body.
+    pub async fn change_asking<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, Problem> {
+        let asked = asked(method, segments, query, Bytes::new());
+        understood(segments, self.console.api.perform(self.actor()?, asked).await?)
+    }
+
     /// A list of the API as a CSV file.
     pub async fn export(
         &self,

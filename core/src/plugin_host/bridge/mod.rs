@@ -1,0 +1,212 @@
+//! Between the plugin ABI and core: one file per capability, which alone names types of both.
+
+mod audit;
+mod commands;
+mod endpoints;
+mod fetch;
+mod host;
+mod kv;
+mod metrics;
+mod pages;
+mod people;
+mod properties;
+mod registrar;
+mod route;
+mod sql;
+mod stanza;
+mod stanzas;
+mod steps;
+mod timers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use hearth_plugin_api::abi::{HandlerRef, HostRef};
+use hearth_plugin_api::{Error, Offer};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::guard::Guard;
+use super::manifest::Manifest;
+use crate::auth::accounts::Accounts;
+use crate::clock::{Clock, Timestamp};
+use crate::http::Routes;
+use crate::im::Im;
+use crate::properties::Properties;
+use crate::router::Router;
+use crate::shutdown::Tracker;
+use crate::storage::Db;
+use crate::telemetry::Metrics;
+
+pub use commands::Commands;
+pub use commands::Shown as CommandShown;
+pub use pages::{Asked as PageAsked, Entry as ConsoleEntry, Fragment, Pages};
+pub use registrar::Registered;
+
+/// What plugins work on, while a server runs.
+pub struct Seams {
+    pub db: Db,
+    pub clock: Clock,
+    pub tracker: Tracker,
+    pub metrics: Arc<Metrics>,
+    pub properties: Properties,
+    pub accounts: Arc<Accounts>,
+    pub im: Arc<Im>,
+    pub router: Arc<Router>,
+    /// What everybody reaches (7070, 7443).
+    pub public: Arc<Routes>,
+    /// The folder below which each plugin has one of its own.
+    pub data: PathBuf,
+    pub started: Timestamp,
+}
+
+/// One instance, as the parts of its bridge see it.
+pub(super) struct Guest {
+    pub manifest: Arc<Manifest>,
+    pub guard: Arc<Guard>,
+    /// Marks what it sends: it does not meet its own steps.
+    pub origin: u16,
+    pub seams: Arc<Seams>,
+    pub properties: properties::Own,
+    pub queue: route::Queue,
+    pub series: metrics::Series,
+    /// Where futures of ours run, whoever polls them.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl Guest {
+    pub fn new(seams: &Arc<Seams>, guard: &Arc<Guard>, manifest: &Arc<Manifest>) -> Arc<Guest> {
+        static ORIGIN: AtomicU16 = AtomicU16::new(1);
+        Arc::new(Guest {
+            manifest: manifest.clone(),
+            guard: guard.clone(),
+            // 65535 starts later a number comes again: its first bearer is long gone.
+            origin: ORIGIN.fetch_add(1, Ordering::Relaxed).max(1),
+            seams: seams.clone(),
+            properties: properties::Own::default(),
+            queue: route::Queue::start(seams, guard),
+            series: metrics::Series::default(),
+            runtime: tokio::runtime::Handle::current(),
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.manifest.id
+    }
+
+    /// What its tables begin with.
+    pub fn prefix(&self) -> String {
+        prefix(self.id())
+    }
+}
+
+/// What the tables of a plugin begin with. The length keeps `a` and `a-b` apart.
+pub(super) fn prefix(id: &str) -> String {
+    format!("p{}_{}_", id.len(), id.replace('-', "_"))
+}
+
+/// The server as one plugin sees it.
+pub(super) fn host(guest: &Arc<Guest>) -> HostRef {
+    host::host(guest)
+}
+
+/// A handler with the guard before it.
+#[derive(Clone)]
+pub(super) struct Handler {
+    pub guard: Arc<Guard>,
+    pub handler: Arc<HandlerRef>,
+}
+
+impl Handler {
+    /// Asks; JSON and octets in both directions.
+    pub async fn ask<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        (head, body): (&Q, Vec<u8>),
+    ) -> Result<(A, Vec<u8>), Error> {
+        let head = serde_json::to_string(head)?;
+        let call = || self.handler.call(head.into(), body.into());
+        let answer = self.guard.later(what, deadline, call).await?;
+        let head = if answer.head.is_empty() { "null" } else { &*answer.head };
+        let head = serde_json::from_str(head)
+            .map_err(|error| Error::invalid(format!("{what}: its answer: {error}")))?;
+        Ok((head, answer.body.into_vec()))
+    }
+}
+
+/// What a running plugin has hung into the server.
+#[derive(Default)]
+pub struct Hooks {
+    pub commands: Commands,
+    pub pages: Pages,
+    undo: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Hooks {
+    /// Takes it all out again.
+    pub fn close(&self) {
+        let undo = std::mem::take(&mut *self.undo.lock());
+        undo.into_iter().rev().for_each(|undo| undo());
+    }
+
+    fn undo(&self, undo: impl FnOnce() + Send + 'static) {
+        self.undo.lock().push(Box::new(undo));
+    }
+}
+
+/// Hangs in what the plugin offers. On an error nothing of it stays.
+pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, String> {
+    let mut hooks = Hooks::default();
+    let declared = guest.clone();
+    hooks.undo(move || properties::withdraw(&declared));
+    match open_all(guest, registered, &mut hooks) {
+        Ok(()) => Ok(hooks),
+        Err(error) => {
+            hooks.close();
+            Err(error.message)
+        }
+    }
+}
+
+fn open_all(guest: &Arc<Guest>, registered: Registered, hooks: &mut Hooks) -> Result<(), Error> {
+    for (spec, step) in registered.steps {
+        steps::open(guest, spec, step, hooks)?;
+    }
+    for (spec, handler) in registered.stanzas {
+        stanzas::open(guest, spec, handler, hooks)?;
+    }
+    for (offer, handler) in registered.offers {
+        let guard = guest.guard.clone();
+        let handler = handler.map(|handler| Handler { guard, handler: Arc::new(handler) });
+        open_one(guest, offer, handler, hooks)?;
+    }
+    Ok(())
+}
+
+fn open_one(
+    guest: &Arc<Guest>,
+    offer: Offer,
+    handler: Option<Handler>,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
+    match (offer, handler) {
+        // Both are dealt with before the start.
+        (Offer::Property(_) | Offer::Migrations { .. }, _) => {}
+        (Offer::Tab(tab), _) => hooks.pages.tabs.push(tab),
+        (Offer::Page(page), Some(handler)) => hooks.pages.add(page, handler),
+        (Offer::Command(command), Some(handler)) => hooks.commands.add(command, handler),
+        (Offer::Endpoint(endpoint), Some(handler)) => {
+            endpoints::open(guest, endpoint, handler, hooks)?;
+        }
+        (Offer::Timer(timer), Some(handler)) => timers::open(guest, timer, handler),
+        (other, _) => {
+            let name = serde_json::to_value(&other)?["offer"].take();
+            return Err(Error::unsupported(format!("this server takes no offer of kind {name}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Takes what a plugin offers while it registers. Nothing is hung in before it has started.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{RArc, ROption, RStr};
+use hearth_plugin_api::abi::{
+    ClusterHostRef, ClusterRef, HandlerRef, PluginRef, Registrar, Registrar_TO, Res, StanzasRef,
+    StepRef,
+};
+use hearth_plugin_api::{Error, ErrorKind, Offer, Phase, StanzasSpec, StepSpec, from_abi, to_abi};
+use parking_lot::Mutex;
+
+use super::super::manifest::Manifest;
+use super::Guest;
+
+/// What a plugin offers.
+#[derive(Default)]
+pub struct Registered {
+    pub steps: Vec<(StepSpec, StepRef)>,
+    pub stanzas: Vec<(StanzasSpec, StanzasRef)>,
+    pub offers: Vec<(Offer, Option<HandlerRef>)>,
+    names: BTreeSet<String>,
+}
+
+struct Collector {
+    manifest: Arc<Manifest>,
+    registered: Mutex<Registered>,
+}
+
+impl Registered {
+    /// Asks a plugin what it offers.
+    pub fn of(plugin: &PluginRef, manifest: &Arc<Manifest>) -> Result<Registered, String> {
+        let collector =
+            RArc::new(Collector { manifest: manifest.clone(), registered: Mutex::default() });
+        let registrar = Registrar_TO::from_ptr(collector.clone(), TD_Opaque);
+        from_abi(plugin.register(&registrar)).map_err(|error| error.message)?;
+        Ok(std::mem::take(&mut *collector.registered.lock()))
+    }
+
+    /// Does what must be done before the plugin starts: its properties and tables.
+    pub(in super::super) async fn prepare(&self, guest: &Arc<Guest>) -> Result<(), String> {
+        let offers = || self.offers.iter().map(|(offer, _)| offer);
+        super::properties::declare(guest, offers()).await.map_err(|error| error.message)?;
+        super::sql::migrate(guest, offers()).await.map_err(|error| error.message)
+    }
+}
+
+impl Collector {
+    /// Two things of one name cannot be told apart.
+    fn take(&self, name: String) -> Result<(), Error> {
+        match self.registered.lock().names.insert(name.clone()) {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Conflict, format!("{name} is registered twice"))),
+        }
+    }
+
+    fn step(&self, spec: &str, step: StepRef) -> Result<(), Error> {
+        let spec: StepSpec = serde_json::from_str(spec)?;
+        self.manifest.require(hearth_plugin_api::Capability::Steps)?;
+        if spec.asynchronous && spec.phase == Phase::ToSession {
+            return Err(Error::unsupported("a step of phase to-session answers at once"));
+        }
+        self.take(format!("step {}", spec.name))?;
+        self.registered.lock().steps.push((spec, step));
+        Ok(())
+    }
+
+    fn stanzas(&self, spec: &str, handler: StanzasRef) -> Result<(), Error> {
+        let spec: StanzasSpec = serde_json::from_str(spec)?;
+        self.manifest.require(spec.capability())?;
+        self.registered.lock().stanzas.push((spec, handler));
+        Ok(())
+    }
+
+    fn offer(&self, offer: &str, handler: Option<HandlerRef>) -> Result<(), Error> {
+        let offer: Offer = serde_json::from_str(offer).map_err(|error| {
+            Error::unsupported(format!("this server does not know the offer: {error}"))
+        })?;
+        if let Some(capability) = offer.capability() {
+            self.manifest.require(capability)?;
+        }
+        if let Some(name) = name(&offer) {
+            self.take(name)?;
+        }
+        self.registered.lock().offers.push((offer, handler));
+        Ok(())
+    }
+}
+
+/// What must be unique.
+fn name(offer: &Offer) -> Option<String> {
+    Some(match offer {
+        Offer::Property(property) => format!("property {}", property.name),
+        Offer::Timer(timer) => format!("timer {}", timer.name),
+        Offer::Endpoint(endpoint) => format!("endpoint {}", endpoint.path),
+        Offer::Tab(tab) => format!("tab {}", tab.slug),
+        Offer::Page(page) => format!("page {}", page.slug),
+        Offer::Command(command) => format!("command {}", command.name),
+        _ => return None,
+    })
+}
+
+impl Registrar for Collector {
+    fn offer(&self, offer: RStr<'_>, handler: ROption<HandlerRef>) -> Res<()> {
+        to_abi(self.offer(&offer, handler.into_option()))
+    }
+
+    fn step(&self, spec: RStr<'_>, step: StepRef) -> Res<()> {
+        to_abi(self.step(&spec, step))
+    }
+
+    fn stanzas(&self, spec: RStr<'_>, handler: StanzasRef) -> Res<()> {
+        to_abi(self.stanzas(&spec, handler))
+    }
+
+    fn cluster(&self, _: RStr<'_>, _: ClusterRef) -> Res<ClusterHostRef> {
+        to_abi(Err(Error::unsupported("this server has no cluster seam yet")))
+    }
+}

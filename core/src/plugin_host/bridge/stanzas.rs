@@ -1,0 +1,186 @@
+//! IQ handlers and sub-domains: stanzas that are for a plugin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_plugin_api::abi::{StanzaBuf, StanzasRef};
+use hearth_plugin_api::{ComponentSpec, IqSpec};
+use hearth_plugin_api::{Error, ErrorKind, StanzasSpec};
+
+use super::{Guest, Hooks, stanza};
+use crate::host::HostId;
+use crate::jid::Jid;
+use crate::router::{IqHandler, Out, Remote, Request, Target};
+use crate::stanza::{Condition, IqType, Kind, Stanza};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) fn open(
+    guest: &Arc<Guest>,
+    spec: StanzasSpec,
+    handler: StanzasRef,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
+    let handler = Arc::new(handler);
+    match spec {
+        StanzasSpec::Iq(spec) => open_iq(guest, &spec, handler, hooks),
+        StanzasSpec::Component(spec) => open_component(guest, &spec, handler, hooks),
+        _ => Err(Error::unsupported("this server has no such handler of stanzas")),
+    }
+}
+
+fn taken(what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("another plugin has {what} already"))
+}
+
+fn open_iq(
+    guest: &Arc<Guest>,
+    spec: &IqSpec,
+    handler: Arc<StanzasRef>,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
+    let wanted = [(spec.to_server, Target::Server), (spec.to_account, Target::Account)];
+    for (_, target) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+        let guests = guest.seams.router.guests.clone();
+        let iq = Arc::new(Iq { guest: guest.clone(), handler: handler.clone() });
+        if !guests.add_iq(target, &spec.namespace, iq) {
+            return Err(taken(&format!("the requests of {}", spec.namespace)));
+        }
+        let namespace = spec.namespace.clone();
+        hooks.undo(move || guests.remove_iq(target, &namespace));
+    }
+    Ok(())
+}
+
+struct Iq {
+    guest: Arc<Guest>,
+    handler: Arc<StanzasRef>,
+}
+
+impl IqHandler for Iq {
+    /// The sender does not wait: answers to requests may overtake each other.
+    fn handle(&self, request: Request, _: &mut Out) {
+        let (guest, handler) = (self.guest.clone(), self.handler.clone());
+        let router = guest.seams.router.clone();
+        self.guest.seams.tracker.spawn("plugin iq", async move {
+            let question = stanza::give(&request.stanza);
+            let call = move || handler.stanza(question);
+            let answers = guest.guard.later("iq", DEADLINE, call).await;
+            let mut out = Out::default();
+            out.routes.extend(answer(&request.stanza, answers.map(|all| all.into_vec())));
+            router.perform(&mut out).await;
+        });
+    }
+}
+
+/// RFC 6120 §8.2.3: exactly one answer, whatever the plugin does.
+fn answer(request: &Stanza, answers: Result<Vec<StanzaBuf>, Error>) -> Option<Stanza> {
+    let given = answers.and_then(|mut answers| {
+        let mut answer = answers.pop().ok_or_else(|| Error::invalid("there is no answer"))?;
+        answer.id = request.head.id.as_deref().unwrap_or_default().into();
+        stanza::take(answer)
+    });
+    match given {
+        Ok(mut given) if matches!(given.head.kind, Kind::Iq(IqType::Result | IqType::Error)) => {
+            given.head.from.clone_from(&request.head.to);
+            given.head.to.clone_from(&request.head.from);
+            Some(given)
+        }
+        Ok(_) => request.error(&Condition::InternalServerError.into()),
+        Err(error) if error.kind == ErrorKind::Stopped => {
+            request.error(&Condition::ServiceUnavailable.into())
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a plugin did not answer a request");
+            request.error(&Condition::InternalServerError.into())
+        }
+    }
+}
+
+fn open_component(
+    guest: &Arc<Guest>,
+    spec: &ComponentSpec,
+    handler: Arc<StanzasRef>,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
+    let domain = guest.seams.router.hosts.domain(HostId::FIRST);
+    let address = format!("{}.{}", spec.label, domain.as_str());
+    let address = Jid::parse(&address).ok().filter(|jid| jid.local().is_none());
+    let Some(address) = address.filter(|_| !spec.label.contains(['.', '/', '@'])) else {
+        return Err(Error::invalid(format!("`{}` is no label of a domain", spec.label)));
+    };
+    let (queue, arriving) = tokio::sync::mpsc::channel(QUEUE);
+    let guests = guest.seams.router.guests.clone();
+    let domain = address.as_str().to_owned();
+    if !guests.add_domain(&domain, Arc::new(Component { queue })) {
+        return Err(taken(&format!("the address {domain}")));
+    }
+    let serve = serve(guest.clone(), handler, domain.clone(), arriving);
+    guest.seams.tracker.spawn("plugin component", serve);
+    hooks.undo(move || guests.remove_domain(&domain));
+    Ok(())
+}
+
+/// Stanzas that may wait for a component.
+const QUEUE: usize = 1024;
+
+struct Component {
+    queue: tokio::sync::mpsc::Sender<Stanza>,
+}
+
+impl Remote for Component {
+    /// Keeps the order of what arrives; what finds no room is answered.
+    fn route(&self, stanza: Stanza, out: &mut Out) {
+        use tokio::sync::mpsc::error::TrySendError::{Closed, Full};
+        let (stanza, condition) = match self.queue.try_send(stanza) {
+            Ok(()) => return,
+            Err(Full(stanza)) => (stanza, Condition::ResourceConstraint),
+            Err(Closed(stanza)) => (stanza, Condition::ServiceUnavailable),
+        };
+        out.routes.extend(stanza.error(&condition.into()));
+    }
+}
+
+async fn serve(
+    guest: Arc<Guest>,
+    handler: Arc<StanzasRef>,
+    domain: String,
+    mut arriving: tokio::sync::mpsc::Receiver<Stanza>,
+) {
+    loop {
+        let stanza = tokio::select! {
+            stanza = arriving.recv() => stanza,
+            () = guest.guard.closed() => None,
+        };
+        let Some(arrived) = stanza else { return };
+        let question = stanza::give(&arrived);
+        let answers = guest.guard.later("component", DEADLINE, || handler.stanza(question)).await;
+        let mut out = Out::default();
+        match answers {
+            Ok(answers) => {
+                let taken = answers.into_iter().map(stanza::take);
+                out.routes.extend(taken.filter_map(|taken| of(&domain, &guest, taken)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, plugin = guest.id(), "a component did not take a stanza");
+                out.routes.extend(arrived.error(&Condition::InternalServerError.into()));
+            }
+        }
+        guest.seams.router.perform(&mut out).await;
+    }
+}
+
+/// A component speaks for its own addresses only.
+fn of(domain: &str, guest: &Guest, taken: Result<Stanza, Error>) -> Option<Stanza> {
+    let stanza = taken.inspect_err(|error| {
+        tracing::warn!(%error, plugin = guest.id(), "a component's stanza is not routed");
+    });
+    let mut stanza = stanza.ok()?;
+    stanza.origin = guest.origin;
+    let own = stanza.head.from.as_ref().is_some_and(|from| from.domain() == domain);
+    if !own || stanza.head.to.is_none() {
+        tracing::warn!(plugin = guest.id(), domain, "a component's stanza has foreign addresses");
+        return None;
+    }
+    Some(stanza)
+}

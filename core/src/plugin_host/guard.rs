@@ -1,0 +1,190 @@
+//! The one way into a plugin. It counts the calls in flight, so that a stop can wait for them; it
+//! measures them; and it counts faults, of which a plugin has only so many.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hearth_plugin_api::abi::{Fut, Res};
+use hearth_plugin_api::{Error, ErrorKind, from_abi};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::properties::Live;
+use crate::shutdown::Tracker;
+
+/// A synchronous call may only compute; beyond this it held up others.
+const SYNC: Duration = Duration::from_millis(50);
+/// Beyond this the plugin is disabled at once: it would stall the server.
+const STALL: Duration = Duration::from_secs(1);
+
+/// Set in the count of calls when no more may begin.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Stands between the server and one instance of a plugin.
+pub struct Guard {
+    id: String,
+    clock: Clock,
+    tracker: Tracker,
+    max_faults: Live<u32>,
+    /// Calls in flight, and [`CLOSED`].
+    calls: AtomicUsize,
+    left: Notify,
+    faults: Mutex<Faults>,
+    exhausted: CancellationToken,
+    closed: CancellationToken,
+}
+
+#[derive(Default)]
+struct Faults {
+    count: u64,
+    last: Option<String>,
+}
+
+/// Holds the plugin while a call is in it.
+struct Inside(Arc<Guard>);
+
+impl Guard {
+    pub fn new(id: &str, clock: &Clock, tracker: &Tracker, max_faults: &Live<u32>) -> Arc<Guard> {
+        Arc::new(Guard {
+            id: id.to_owned(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+            max_faults: max_faults.clone(),
+            calls: AtomicUsize::new(0),
+            left: Notify::new(),
+            faults: Mutex::default(),
+            exhausted: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the instance was stopped: it gets no calls, and its own are answered `Stopped`.
+    pub fn is_closed(&self) -> bool {
+        self.calls.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Lets nobody in any more, and waits at most `deadline` for those inside. True when all left.
+    pub async fn close(&self, deadline: Duration) -> bool {
+        self.calls.fetch_or(CLOSED, Ordering::AcqRel);
+        self.closed.cancel();
+        let empty = async {
+            loop {
+                let left = self.left.notified();
+                if self.calls.load(Ordering::Acquire) == CLOSED {
+                    return;
+                }
+                left.await;
+            }
+        };
+        tokio::time::timeout(deadline, empty).await.is_ok()
+    }
+
+    /// How often it failed, and how it did last.
+    pub fn faults(&self) -> (u64, Option<String>) {
+        let faults = self.faults.lock();
+        (faults.count, faults.last.clone())
+    }
+
+    /// Resolves when it has failed too often.
+    pub async fn exhausted(&self) {
+        self.exhausted.cancelled().await;
+    }
+
+    /// Resolves when it was stopped.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Counts a fault.
+    pub fn fault(&self, what: &str, how: &str) {
+        let count = {
+            let mut faults = self.faults.lock();
+            faults.count += 1;
+            faults.last = Some(format!("{what}: {how}"));
+            faults.count
+        };
+        tracing::error!(plugin = self.id, call = what, fault = how, count, "a plugin failed");
+        if count >= u64::from(self.max_faults.get()) {
+            self.exhausted.cancel();
+        }
+    }
+
+    /// A call that must answer at once. `what` names it in a fault report.
+    pub fn now<T>(self: &Arc<Self>, what: &str, call: impl FnOnce() -> Res<T>) -> Result<T, Error> {
+        let _inside = self.enter()?;
+        let begun = self.clock.boot();
+        let result = from_abi(call());
+        let took = self.clock.boot().saturating_sub(begun);
+        if took >= SYNC {
+            self.fault(what, &format!("took {} ms to answer at once", took.as_millis()));
+        }
+        if took >= STALL {
+            self.exhausted.cancel();
+        }
+        self.judge(what, result)
+    }
+
+    /// A call that answers later, but within `deadline`. The plugin's future runs in a task of its
+    /// own: if it panics or never ends, the caller does not.
+    pub async fn later<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: &str,
+        deadline: Duration,
+        call: impl FnOnce() -> Fut<T> + Send,
+    ) -> Result<T, Error> {
+        let inside = self.enter()?;
+        let future = call();
+        let (answer, answered) = oneshot::channel();
+        self.tracker.spawn("plugin call", async move {
+            let _inside = inside;
+            let result = tokio::time::timeout(deadline, future).await;
+            // A caller that went away does not want it.
+            let _ = answer.send(result.map_or_else(|_| Err(late(deadline)), from_abi));
+        });
+        let panicked = |_| Err(Error::new(ErrorKind::Panic, "its answer panicked on the way"));
+        self.judge(what, answered.await.unwrap_or_else(panicked))
+    }
+
+    fn enter(self: &Arc<Self>) -> Result<Inside, Error> {
+        let inside = Inside(self.clone());
+        match self.calls.fetch_add(1, Ordering::AcqRel) & CLOSED {
+            0 => Ok(inside),
+            _ => Err(stopped()),
+        }
+    }
+
+    /// A panic or a missed deadline is a fault; any other error is an answer.
+    fn judge<T>(&self, what: &str, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && matches!(error.kind, ErrorKind::Panic | ErrorKind::Timeout)
+        {
+            self.fault(what, &error.message);
+        }
+        result
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if self.0.calls.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
+            self.0.left.notify_waiters();
+        }
+    }
+}
+
+fn late(deadline: Duration) -> Error {
+    let message = format!("did not answer within {} s", deadline.as_secs());
+    Error::new(ErrorKind::Timeout, message)
+}
+
+/// The answer in the name of an instance that is gone.
+pub fn stopped() -> Error {
+    Error::new(ErrorKind::Stopped, "the plugin was stopped")
+}

@@ -1,0 +1,149 @@
+//! The three places at which stanzas meet the steps of guests. Each is entered only when some step
+//! watches that kind of stanza there.
+
+use std::sync::Arc;
+
+use super::guests::{At, Passed, Phase};
+use super::local::{Mail, release};
+use super::{Out, Router};
+use crate::host::AccountId;
+use crate::jid::Jid;
+use crate::session::registry::Entries;
+use crate::session::{Duty, Entry, Pending, Session, Shared};
+use crate::stanza::{Kind, Stanza, StanzaError};
+
+impl Router {
+    /// Phase `Sent`.
+    pub(super) fn sent_past_guests(
+        self: &Arc<Self>,
+        session: &mut Session,
+        pending: Option<Pending>,
+        stanza: Stanza,
+        out: &mut Out,
+    ) {
+        let at =
+            At { phase: Phase::Sent, account: session.jid().to_bare(), session: None, id: None };
+        match self.guests.pass(at, stanza) {
+            Passed::On(stanza) => self.dispatch(session, pending, stanza, out),
+            Passed::Later(passed) => {
+                let (router, session) = (self.clone(), session.shared.clone());
+                out.wait(async move {
+                    let mut out = Out::default();
+                    let passed = passed.await;
+                    router.sent_later(&session, pending, passed, &mut out);
+                    out
+                });
+            }
+            ended => self.ended(pending, ended, out),
+        }
+    }
+
+    /// Presence changes the session itself, so that no step may think about it for long: those that
+    /// answer later are not admitted to it.
+    fn sent_later(
+        self: &Arc<Self>,
+        session: &Arc<Shared>,
+        pending: Option<Pending>,
+        passed: Passed,
+        out: &mut Out,
+    ) {
+        match passed {
+            Passed::On(stanza) => self.dispatch_shared(session, pending, stanza, out),
+            ended => self.ended(pending, ended, out),
+        }
+    }
+
+    /// The stanza goes no further; its sender's acknowledgement does.
+    fn ended(&self, pending: Option<Pending>, ended: Passed, out: &mut Out) {
+        if let Some(pending) = pending {
+            pending.sender.settle(pending.seq);
+        }
+        if let Passed::Bounced(stanza, error) = ended {
+            self.bounce(&stanza, &error, out);
+        }
+    }
+
+    fn bounce(&self, stanza: &Stanza, error: &StanzaError, out: &mut Out) {
+        if let Some(answer) = stanza.error(error) {
+            out.route(answer);
+        }
+    }
+
+    /// Phase `ToAccount` of a message.
+    pub(super) fn mail_past_guests(
+        self: &Arc<Self>,
+        account: AccountId,
+        entries: Entries,
+        mut mail: Mail,
+        out: &mut Out,
+    ) {
+        let stanza = std::mem::replace(&mut mail.stanza, Stanza::message(mail.kind));
+        let id = mail.duty.as_ref().map(|duty| duty.id);
+        let at = At { phase: Phase::ToAccount, account: mail.to.to_bare(), session: None, id };
+        match self.guests.pass(at, stanza) {
+            Passed::Later(passed) => {
+                let router = self.clone();
+                out.wait(async move {
+                    let mut out = Out::default();
+                    let passed = passed.await;
+                    router.mail_passed(account, entries, (mail, passed), &mut out);
+                    out
+                });
+            }
+            passed => self.mail_passed(account, entries, (mail, passed), out),
+        }
+    }
+
+    fn mail_passed(
+        self: &Arc<Self>,
+        account: AccountId,
+        entries: Entries,
+        (mut mail, passed): (Mail, Passed),
+        out: &mut Out,
+    ) {
+        match passed {
+            Passed::On(stanza) => {
+                if let Kind::Message(kind) = stanza.head.kind {
+                    mail.kind = kind;
+                }
+                mail.stanza = stanza;
+                self.mail_resources(account, entries, mail, out);
+            }
+            Passed::Bounced(stanza, error) => {
+                release(mail.duty.as_ref());
+                self.bounce(&stanza, &error, out);
+            }
+            Passed::Dropped | Passed::Later(_) => release(mail.duty.as_ref()),
+        }
+    }
+
+    /// Phase `ToSession` of a message: each resource may get a stanza of its own, or none.
+    pub(super) fn deliver_past_guests(
+        &self,
+        entries: &Entries,
+        stanza: &Arc<Stanza>,
+        duty: Option<Arc<Duty>>,
+        out: &mut Out,
+    ) {
+        let id = duty.as_ref().map(|duty| duty.id);
+        let see = |session: &Jid| {
+            let (account, session) = (session.to_bare(), Some(session.clone()));
+            let at = At { phase: Phase::ToSession, account, session, id };
+            match self.guests.pass(at, Stanza::clone(stanza)) {
+                Passed::On(stanza) => Some(Arc::new(stanza)),
+                _ => None,
+            }
+        };
+        let passed = entries.iter().filter_map(|entry| match entry {
+            Entry::Local(session) => Some((entry, see(&session.jid)?)),
+            // Its own node asks its own steps.
+            Entry::Remote(_) => Some((entry, stanza.clone())),
+        });
+        let passed: Vec<_> = passed.collect();
+        if passed.is_empty() {
+            return release(duty.as_ref());
+        }
+        let count = passed.len();
+        self.put(passed.into_iter(), count, duty, out);
+    }
+}
