@@ -78,6 +78,12 @@ pub enum HostCall {
         /// Name of the group.
         group: String,
     },
+    /// Answer: a list of names of those members who administer the group.
+    #[serde(rename = "people.admins")]
+    PeopleAdmins {
+        /// Name of the group.
+        group: String,
+    },
     /// Answer: a list of [`crate::Contact`].
     #[serde(rename = "people.roster")]
     PeopleRoster {
@@ -142,6 +148,7 @@ impl HostCall {
             | HostCall::PeopleUsers(_)
             | HostCall::PeopleGroups(_)
             | HostCall::PeopleMembers { .. }
+            | HostCall::PeopleAdmins { .. }
             | HostCall::PeopleRoster { .. }
             | HostCall::PeopleSessions { .. } => Capability::People,
             HostCall::NoticeRaise { .. } | HostCall::NoticeClear { .. } => Capability::Console,

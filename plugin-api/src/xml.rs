@@ -175,6 +175,32 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
+/// A point in time (milliseconds since 1970) as XEP-0082 has it, in UTC.
+///
+/// ```
+/// assert_eq!(hearth_plugin_api::xml::timestamp(1_767_225_600_000), "2026-01-01T00:00:00Z");
+/// ```
+pub fn timestamp(ms: i64) -> String {
+    let seconds = ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Counted in eras of 400 years that begin on 1 March, so that a leap day is a year's last.
+    let day = days + 719_468;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let (month, day) = ((march + 2) % 12 + 1, day - (153 * march + 2) / 5 + 1);
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The same for a page of the console, which shows it in the reader's zone.
+pub fn time(ms: i64) -> String {
+    let timestamp = timestamp(ms);
+    format!("<time datetime='{timestamp}'>{timestamp}</time>")
+}
+
 pub(crate) fn attribute(out: &mut String, name: &str, value: &str) {
     out.push(' ');
     out.push_str(name);
@@ -332,6 +358,21 @@ fn refused(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_counted_across_leap_years() {
+        let table = [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+            (1_798_761_599_000, "2026-12-31T23:59:59Z"),
+        ];
+        for (ms, expected) in table {
+            assert_eq!(timestamp(ms), expected, "{ms}");
+        }
+    }
 
     #[test]
     fn what_it_writes_it_reads() {

@@ -30,6 +30,11 @@ impl People<'_> {
         self.0.call(&HostCall::PeopleMembers { group: group.into() }).await
     }
 
+    /// Names of those members of a group who administer it. `NotFound` when there is no such group.
+    pub async fn admins(&self, group: &str) -> Result<Vec<String>> {
+        self.0.call(&HostCall::PeopleAdmins { group: group.into() }).await
+    }
+
     /// A user's contacts. `NotFound` when there is no such user.
     pub async fn roster(&self, user: &str) -> Result<Vec<Contact>> {
         self.0.call(&HostCall::PeopleRoster { user: user.into() }).await

@@ -29,6 +29,8 @@ pub struct Fixture {
     pub users: Vec<User>,
     /// Groups and the names in them.
     pub groups: Vec<(Group, Vec<String>)>,
+    /// Those who administer a group, by the group's name.
+    pub admins: BTreeMap<String, Vec<String>>,
     /// Rosters by user.
     pub rosters: BTreeMap<String, Vec<Contact>>,
     /// Sessions.
@@ -53,6 +55,15 @@ impl Fixture {
     /// The same with a user.
     pub fn user(mut self, name: &str) -> Fixture {
         self.users.push(User { name: name.to_owned(), ..User::default() });
+        self
+    }
+
+    /// The same with a group of these users, of whom the first administers it.
+    pub fn group(mut self, name: &str, members: &[&str]) -> Fixture {
+        let group = Group { name: name.to_owned(), ..Group::default() };
+        let members: Vec<String> = members.iter().map(|&name| name.to_owned()).collect();
+        self.admins.insert(name.to_owned(), members.iter().take(1).cloned().collect());
+        self.groups.push((group, members));
         self
     }
 
@@ -236,7 +247,7 @@ impl Fake {
     }
 
     fn people(&self, call: HostCall) -> Result<abi::Message> {
-        let Fixture { users, groups, rosters, sessions, .. } = &self.fixture;
+        let Fixture { users, groups, admins, rosters, sessions, .. } = &self.fixture;
         match call {
             HostCall::PeopleUser { name } => json(&users.iter().find(|user| user.name == name)),
             HostCall::PeopleUsers(query) => json(&part(users, &query, |user| &user.name)),
@@ -248,6 +259,9 @@ impl Fake {
                 let members = groups.iter().find(|(it, _)| it.name == group);
                 let unknown = || Error::not_found(format!("there is no group `{group}`"));
                 json(&members.ok_or_else(unknown)?.1)
+            }
+            HostCall::PeopleAdmins { group } => {
+                json(&admins.get(&group).cloned().unwrap_or_default())
             }
             HostCall::PeopleRoster { user } => {
                 if !users.iter().any(|it| it.name == user) {

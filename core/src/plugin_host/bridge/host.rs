@@ -172,6 +172,7 @@ async fn dispatch(guest: &Arc<Guest>, call: HostCall, body: Vec<u8>) -> Answer {
         HostCall::PeopleUsers(query) => json(people::users(guest, &query).await?),
         HostCall::PeopleGroups(query) => json(people::groups(guest, query).await?),
         HostCall::PeopleMembers { group } => json(people::members(guest, group).await?),
+        HostCall::PeopleAdmins { group } => json(people::admins(guest, group).await?),
         HostCall::PeopleRoster { user } => json(people::roster(guest, &user).await?),
         HostCall::PeopleSessions { user, query } => json(people::sessions(guest, &user, &query)),
         HostCall::Audit { actor, action, detail } => {

@@ -74,6 +74,17 @@ pub(super) async fn groups(guest: &Arc<Guest>, query: Query) -> Result<Vec<Group
 }
 
 pub(super) async fn members(guest: &Arc<Guest>, group: String) -> Result<Vec<String>, Error> {
+    let members = members_of(guest, group).await?;
+    Ok(members.into_iter().map(|member| member.username).collect())
+}
+
+pub(super) async fn admins(guest: &Arc<Guest>, group: String) -> Result<Vec<String>, Error> {
+    let members = members_of(guest, group).await?;
+    let admins = members.into_iter().filter(|member| member.administrator);
+    Ok(admins.map(|member| member.username).collect())
+}
+
+async fn members_of(guest: &Arc<Guest>, group: String) -> Result<Vec<groups::Member>, Error> {
     let name = group.clone();
     let look = guest.seams.db.read(move |tx| {
         Box::pin(async move {
@@ -83,9 +94,7 @@ pub(super) async fn members(guest: &Arc<Guest>, group: String) -> Result<Vec<Str
         })
     });
     let members = look.await.map_err(refused)?;
-    let members =
-        members.ok_or_else(|| Error::not_found(format!("there is no group `{group}`")))?;
-    Ok(members.into_iter().map(|member| member.username).collect())
+    members.ok_or_else(|| Error::not_found(format!("there is no group `{group}`")))
 }
 
 pub(super) async fn roster(guest: &Arc<Guest>, user: &str) -> Result<Vec<Contact>, Error> {
