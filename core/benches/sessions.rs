@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hearth::auth::credentials::{Credentials, SALT_LEN};
+use hearth::auth::profile::Profile;
 use hearth::auth::store;
 use hearth::clock::Random;
 use hearth::config::{Config, Home};
@@ -74,7 +75,7 @@ impl Server {
         let foundation = Foundation::open(home.clone(), config).await?;
         foundation.properties.set("c2s.starttls", "optional", "bench").await?;
         let routing = Routing::build(&foundation, DOMAIN);
-        let certificates = Certificates::open(&certificates, DOMAIN, SystemTime::now())?;
+        let certificates = Certificates::open(&certificates, [DOMAIN, ""], SystemTime::now())?;
         let xmpp = Xmpp::build(&foundation, &routing, &certificates);
         xmpp.connect();
         foundation.tracker.spawn("appends", foundation.db.run_appends());
@@ -89,9 +90,12 @@ impl Server {
             let credentials = credentials.clone();
             let make = self.foundation.db.write(move |tx| {
                 Box::pin(async move {
+                    let profile = Profile::default();
                     for number in from..(from + BATCH).min(count) {
                         let name = format!("user{number}");
-                        if let Some(id) = store::create(tx, HostId::FIRST, &name, now).await? {
+                        if let Some(id) =
+                            store::create(tx, HostId::FIRST, &name, &profile, now).await?
+                        {
                             store::set_credentials(tx, id, &credentials).await?;
                         }
                     }

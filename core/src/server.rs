@@ -2,6 +2,8 @@
 
 mod entrance;
 pub mod routing;
+pub mod set_up;
+pub mod wizard;
 pub mod xmpp;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use entrance::Entrance;
@@ -103,7 +106,7 @@ pub struct Foundation {
 
 impl Foundation {
     /// Opens the database, which gets its tables, and what is kept in it.
-    pub async fn open(home: Home, config: Config) -> Result<Foundation, ServerError> {
+    pub async fn open(home: Home, config: Config) -> Result<Foundation, StorageError> {
         let clock = Clock::system(config.node_id().unwrap_or_default());
         let metrics = Arc::new(Metrics::new());
         let panics = series("hearth_task_panics_total", "Tasks that ended by a bug.");
@@ -149,13 +152,31 @@ impl Foundation {
     }
 }
 
+/// What a start begins with.
+pub struct Start {
+    pub foundation: Foundation,
+    pub health: Arc<Health>,
+    /// Whom the HTTP ports are told.
+    pub opened: watch::Sender<Option<OpenPorts>>,
+}
+
+impl Start {
+    /// A start that nobody waits for.
+    pub fn new(foundation: Foundation) -> Start {
+        Start { foundation, health: Health::starting(), opened: watch::Sender::new(None) }
+    }
+}
+
 /// Serves until a signal ends it. `_lock` keeps other processes away from the home.
-pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerError> {
-    let mut signals = Signals::listen().map_err(ServerError::Signals)?;
+pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<(), ServerError> {
+    let Start { foundation, health, opened } = start;
     let Foundation { home, config, clock, tracker, metrics, .. } = &foundation;
-    let health = Health::starting();
     let domain = foundation.domain().await?;
-    let certificates = Certificates::open(&config.certificates(home), &domain, wall(clock))?;
+    let certificates = Certificates::open(
+        &config.certificates(home),
+        [&domain, &config.listen.host_name],
+        wall(clock),
+    )?;
     let routing = Routing::build(&foundation, &domain);
     let xmpp = Arc::new(Xmpp::build(&foundation, &routing, &certificates));
     let api = Arc::new(foundation.api(domain, health.clone(), &routing));
@@ -168,6 +189,7 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     http::mount_health(&console, health.clone());
     admin::mount_metrics(&console, metrics.clone(), gate.clone());
     api::mount(&console, api.clone(), gate);
+    setup::mount_gone(&console);
     pages::mount(&console, Arc::new(pages::Console::new(api.clone(), tracker.clone())));
     let public = Routes::new();
 
@@ -182,7 +204,8 @@ pub async fn run(foundation: Foundation, _lock: HomeLock) -> Result<(), ServerEr
     tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     foundation.plugins.start(seams(&foundation, &routing, &public)).await;
-    let ports = listeners.serve(&certificates, [console, public], tracker);
+    let (ports, _accepting) = listeners.serve(&certificates, [console, public], tracker);
+    opened.send_replace(Some(ports.clone()));
     // Dropping the claim would end the lease.
     let (_claim, claimed) = watch::channel(Claim::Alone);
     let holder = Holder::new(clock);
@@ -249,13 +272,13 @@ impl Listeners {
         })
     }
 
-    /// Accepts on all of them, and returns their ports.
+    /// Accepts on all of them, and returns their ports and the tasks that accept.
     fn serve(
         self,
         certificates: &Arc<Certificates>,
         [console, public]: [Arc<Routes>; 2],
         tracker: &Tracker,
-    ) -> OpenPorts {
+    ) -> (OpenPorts, Vec<JoinHandle<()>>) {
         let port = |listeners: &[Listener]| listeners.first().map(|l| l.local_addr().port());
         let ports = OpenPorts {
             console: port(&self.console),
@@ -272,15 +295,16 @@ impl Listeners {
             (self.http, &public, Door::Plain(Plain::Serve)),
             (self.https, &public, tls),
         ];
+        let mut accepting = Vec::new();
         for (listeners, routes, door) in groups {
             for listener in listeners {
                 let (routes, door) = (routes.clone(), door.clone());
                 let (limits, tracker) = (Limits::default(), tracker.clone());
                 let server = http::Server { routes, door, limits, tracker: tracker.clone() };
-                tracker.spawn("http listener", server.serve(listener));
+                accepting.push(tracker.spawn("http listener", server.serve(listener)));
             }
         }
-        ports
+        (ports, accepting)
     }
 }
 

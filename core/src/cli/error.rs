@@ -116,10 +116,15 @@ impl From<SetupError> for CliError {
             SetupError::Storage(error) | SetupError::Account(AccountError::Storage(error)) => {
                 error.into()
             }
-            SetupError::Domain { .. } | SetupError::Account(_) => {
+            SetupError::Config(error) => error.into(),
+            SetupError::BrokenOff => CliError::told(Exit::Failure, error),
+            SetupError::NoDomain | SetupError::Domain { .. } | SetupError::Account(_) => {
                 CliError::told(Exit::Usage, error)
             }
-            SetupError::OtherDomain { .. } => CliError::told(Exit::Configuration, error),
+            SetupError::OtherDomain { .. }
+            | SetupError::Taken(_)
+            | SetupError::NothingToJoin
+            | SetupError::NoAdministrator => CliError::told(Exit::Configuration, error),
         }
     }
 }

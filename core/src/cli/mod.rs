@@ -34,7 +34,8 @@ pub use error::{CliError, Exit};
 use crate::config::Home;
 use output::Output;
 
-/// The Hearth XMPP server. Without a command it sets up ./hearth-home when it is new, and serves.
+/// The Hearth XMPP server. Without a command it serves ./hearth-home, after the set-up wizard when that is
+/// new.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, propagate_version = true)]
 struct Cli {
@@ -47,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve in the foreground, logging to standard error (the default)
-    Run,
+    Run(run::Run),
     /// Set up a home folder and its database, or join the installation in that database
     Setup(setup::Setup),
     /// Create, list and change the users
@@ -140,9 +141,9 @@ fn usage(error: &clap::Error) -> CliError {
 }
 
 fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
-    let command = command.unwrap_or(Command::Run);
+    let command = command.unwrap_or_else(|| Command::Run(run::Run::default()));
     let runtime = match command {
-        Command::Run => tokio::runtime::Builder::new_multi_thread(),
+        Command::Run(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = { runtime }.enable_all().build().map_err(|error| {
@@ -150,7 +151,7 @@ fn perform(Cli { global, command }: Cli) -> Result<(), CliError> {
     })?;
     runtime.block_on(async {
         match command {
-            Command::Run => run::perform(&global).await,
+            Command::Run(command) => run::perform(&global, command).await,
             Command::Setup(command) => setup::perform(&global, command).await,
             Command::User(command) => user::perform(&global, command).await,
             Command::Group(command) => group::perform(&global, command).await,

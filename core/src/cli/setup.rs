@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::password;
 use super::{CliError, Exit, Global};
-use crate::admin::setup::{self, Outcome, Plan};
+use crate::admin::setup::{Kind, Outcome, Plan};
 use crate::clock::Random;
 use crate::config::{Config, Environment, Home, Ports};
-use crate::server::Foundation;
+use crate::server::set_up;
 
 /// The name of the first administrator.
 const ADMINISTRATOR: &str = "admin";
@@ -47,29 +47,29 @@ pub struct Wanted {
     pub domain: Option<String>,
     pub database: Option<String>,
     pub password: Option<String>,
-    pub ephemeral_ports: bool,
+    pub ports: Ports,
     pub properties: Vec<(String, String)>,
 }
 
-impl From<&Environment> for Wanted {
-    fn from(environment: &Environment) -> Wanted {
+impl From<Environment> for Wanted {
+    fn from(environment: Environment) -> Wanted {
         Wanted {
-            domain: environment.domain.clone(),
-            database: environment.database_url.clone(),
-            password: environment.admin_password.clone(),
+            domain: environment.domain,
+            database: environment.database_url,
+            password: environment.admin_password,
             ..Wanted::default()
         }
     }
 }
 
 pub async fn perform(global: &Global, arguments: Setup) -> Result<(), CliError> {
-    let environment = Wanted::from(&Environment::read()?);
+    let environment = Wanted::from(Environment::read()?);
     let file = arguments.admin_password_file.as_deref().map(password::read_file).transpose()?;
     let wanted = Wanted {
         domain: arguments.domain.or(environment.domain),
         database: arguments.database.or(environment.database),
         password: file.or(environment.password),
-        ephemeral_ports: arguments.ephemeral_ports,
+        ports: if arguments.ephemeral_ports { Ports::ephemeral() } else { Ports::default() },
         properties: arguments.properties,
     };
     set_up(global, wanted).await
@@ -102,45 +102,39 @@ async fn write(global: &Global, home: &Home, wanted: Wanted) -> Result<(), CliEr
     if let Some(url) = wanted.database {
         config.database.url = url;
     }
-    if wanted.ephemeral_ports {
-        config.ports = Ports::ephemeral();
-    }
-    // The same check as at each start, before anything is written.
-    let config = Config::parse(&config.render(), &home.config())?;
-    let foundation = Foundation::open(home.clone(), config).await?;
-    let installed = setup::installed_domain(&foundation.db).await?;
-    let domain = wanted.domain.or(installed).ok_or_else(|| {
-        CliError::usage("the domain is missing", "--domain", "name it, or set HEARTH_DOMAIN")
-    })?;
+    config.ports = wanted.ports;
     let was_given = wanted.password.is_some();
-    let password = wanted.password.unwrap_or_else(password::generate);
-    let administrator = ADMINISTRATOR.to_owned();
-    let plan = Plan { domain, administrator, password };
-    let Foundation { db, clock, accounts, properties, config, .. } = &foundation;
-    let outcome = setup::install(db, clock, accounts, &plan).await?;
+    let plan = Plan {
+        domain: wanted.domain,
+        administrator: ADMINISTRATOR.to_owned(),
+        password: wanted.password.unwrap_or_else(password::generate),
+        kind: Kind::Either,
+    };
+    let (foundation, outcome) = set_up::set_up(home, &config, &plan).await?;
     for (name, value) in &wanted.properties {
-        properties.set(name, value, "set-up").await?;
+        foundation.properties.set(name, value, "set-up").await?;
     }
     // Last: a home with this file is complete.
     config.write(home)?;
-    tell(global, &plan, outcome, was_given)
+    tell(global, &plan, &outcome, was_given)
 }
 
-fn tell(global: &Global, plan: &Plan, outcome: Outcome, was_given: bool) -> Result<(), CliError> {
+fn tell(global: &Global, plan: &Plan, outcome: &Outcome, was_given: bool) -> Result<(), CliError> {
     let home = global.home.display();
-    let mut told = json!({ "home": global.home, "domain": plan.domain });
-    told["joined"] = (outcome == Outcome::Joined).into();
-    let is_shown = outcome == Outcome::Installed && !was_given;
+    let (Outcome::Installed(domain) | Outcome::Joined(domain)) = outcome;
+    let is_joined = matches!(outcome, Outcome::Joined(_));
+    let mut told = json!({ "home": global.home, "domain": domain, "joined": is_joined });
+    let is_shown = !is_joined && !was_given;
     if is_shown {
         told["administrator"] = plan.administrator.as_str().into();
         told["password"] = plan.password.as_str().into();
     }
-    global.output().value(&told, |_| match (outcome, is_shown) {
-        (Outcome::Joined, _) => format!("{home} has joined the installation of {}", plan.domain),
-        (Outcome::Installed, false) => format!("{home} is set up for {}", plan.domain),
-        (Outcome::Installed, true) => format!(
-            "{home} is set up for {}\n\n    administrator: {}\n    password:      {}   (shown only this once)\n",
-            plan.domain, plan.administrator, plan.password
+    global.output().value(&told, |_| match (is_joined, is_shown) {
+        (true, _) => format!("{home} has joined the installation of {domain}"),
+        (false, false) => format!("{home} is set up for {domain}"),
+        (false, true) => format!(
+            "{home} is set up for {domain}\n\n    administrator: {}\n    password:      {}   (shown only this once)\n",
+            plan.administrator, plan.password
         ),
     })
 }

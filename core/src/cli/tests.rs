@@ -19,7 +19,7 @@ fn the_declaration_is_sound() {
 #[test]
 fn no_command_means_run() {
     assert!(command(&[]).is_none());
-    assert!(matches!(command(&["run"]), Some(Command::Run)));
+    assert!(matches!(command(&["run"]), Some(Command::Run(_))));
 }
 
 #[test]

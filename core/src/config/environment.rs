@@ -22,6 +22,12 @@ impl Environment {
             admin_password: variable("HEARTH_ADMIN_PASSWORD")?,
         })
     }
+
+    /// Whether it says anything about a set-up, so that a first start asks nobody.
+    pub fn is_unattended(&self) -> bool {
+        let all = [&self.domain, &self.database_url, &self.admin_password];
+        all.iter().any(|variable| variable.is_some())
+    }
 }
 
 fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {

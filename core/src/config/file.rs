@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Environment, Home, Ports, did_you_mean, write_atomically};
 use crate::clock::Random;
-use crate::storage::{DatabaseUrl, Synchronous};
+use crate::storage::{DatabaseUrl, StorageError, Synchronous};
 
 /// What `hearth.toml` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub struct Database {
 pub struct Listen {
     pub addresses: Vec<IpAddr>,
     pub console_addresses: Vec<IpAddr>,
+    pub host_name: String,
     pub certificates: PathBuf,
     pub proxy_protocol: bool,
 }
@@ -68,6 +69,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("listen", "addresses", "Where clients and servers connect to; :: is every address, IPv4 too."),
     ("listen", "console_addresses", "Where the console and the API listen."),
+    (
+        "listen",
+        "host_name",
+        "The name of this machine in DNS, when it is not the domain itself: a self-signed certificate\nnames it too.",
+    ),
     ("listen", "certificates", "Folder of certificates and keys (PEM), relative to this file."),
     (
         "listen",
@@ -116,6 +122,11 @@ impl Config {
         };
         if let Some(url) = &environment.database_url {
             config.database.url = url.clone();
+            config.database_url(home).map_err(|e| ConfigError::Value {
+                path: "the environment".into(),
+                key: "HEARTH_DATABASE_URL",
+                why: e.to_string(),
+            })?;
         }
         Ok(config)
     }
@@ -173,12 +184,8 @@ impl Config {
     }
 
     /// Where the database is.
-    pub fn database_url(&self, home: &Home) -> Result<DatabaseUrl, ConfigError> {
-        DatabaseUrl::parse(&self.database.url, home.path()).map_err(|e| ConfigError::Value {
-            path: home.config(),
-            key: "database.url",
-            why: e.to_string(),
-        })
+    pub fn database_url(&self, home: &Home) -> Result<DatabaseUrl, StorageError> {
+        DatabaseUrl::parse(&self.database.url, home.path())
     }
 
     /// How durable a commit to the embedded database is.
@@ -215,6 +222,7 @@ impl Default for Listen {
         Listen {
             addresses: all,
             console_addresses,
+            host_name: String::new(),
             certificates: "certs".into(),
             proxy_protocol: false,
         }

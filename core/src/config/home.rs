@@ -73,6 +73,16 @@ impl Home {
         self.0.join("run")
     }
 
+    /// What has been answered in the set-up wizard; gone when the set-up is done.
+    pub fn answers(&self) -> PathBuf {
+        self.0.join("setup.json")
+    }
+
+    /// The token that opens the set-up wizard, while it runs.
+    pub fn setup_token(&self) -> PathBuf {
+        self.run().join("setup-token")
+    }
+
     /// Where the ports that are really open are written down.
     pub fn ports(&self) -> PathBuf {
         self.run().join("ports.json")

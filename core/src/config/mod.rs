@@ -19,7 +19,7 @@ pub use environment::test_postgres;
 pub use file::{Config, Database, Listen, Log, LogFormat};
 pub use hint::did_you_mean;
 pub use home::{Home, HomeLock};
-pub use ports::{OpenPorts, Port, Ports};
+pub use ports::{NoPort, OpenPorts, Port, Ports};
 
 /// What is wrong with the configuration. All are the operator's to mend.
 #[derive(Debug, thiserror::Error)]

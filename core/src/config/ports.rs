@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -61,6 +62,54 @@ impl Ports {
             https: any,
             console: any,
             console_tls: any,
+        }
+    }
+
+    /// Every port with its key in `hearth.toml`.
+    pub fn named(&self) -> [(&'static str, Port); 9] {
+        self.clone().named_mut().map(|(name, port)| (name, *port))
+    }
+
+    pub fn named_mut(&mut self) -> [(&'static str, &mut Port); 9] {
+        [
+            ("c2s", &mut self.c2s),
+            ("c2s_tls", &mut self.c2s_tls),
+            ("s2s", &mut self.s2s),
+            ("s2s_tls", &mut self.s2s_tls),
+            ("component", &mut self.component),
+            ("http", &mut self.http),
+            ("https", &mut self.https),
+            ("console", &mut self.console),
+            ("console_tls", &mut self.console_tls),
+        ]
+    }
+
+    /// Whether this is a port of the console; those listen on addresses of their own.
+    pub fn is_console(name: &str) -> bool {
+        name.starts_with("console")
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Port::Off => f.write_str("off"),
+            Port::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// The text is none of a number up to 65535 and `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPort;
+
+impl FromStr for Port {
+    type Err = NoPort;
+
+    fn from_str(text: &str) -> Result<Port, NoPort> {
+        match text {
+            "off" => Ok(Port::Off),
+            number => number.parse().map(Port::Number).map_err(|_| NoPort),
         }
     }
 }

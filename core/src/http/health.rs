@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use hyper::StatusCode;
+use tokio::sync::watch;
 use warp::{Filter, Reply};
 
 use super::{Allowance, Response, Routes};
@@ -11,6 +11,8 @@ use super::{Allowance, Response, Routes};
 /// Whether this node serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
+    /// The set-up wizard waits; the text says where.
+    SettingUp(String),
     Starting,
     Serving,
     /// The console is up, nothing else is; the text says why and what helps.
@@ -22,6 +24,7 @@ impl Readiness {
     /// One word for machines.
     pub fn state(&self) -> &'static str {
         match self {
+            Readiness::SettingUp(_) => "setting up",
             Readiness::Starting => "starting",
             Readiness::Serving => "serving",
             Readiness::Standby(_) => "standby",
@@ -32,7 +35,7 @@ impl Readiness {
     /// What keeps the node from serving, for people.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Readiness::Standby(reason) => Some(reason),
+            Readiness::SettingUp(reason) | Readiness::Standby(reason) => Some(reason),
             Readiness::Starting | Readiness::Serving | Readiness::Stopping => None,
         }
     }
@@ -40,23 +43,28 @@ impl Readiness {
 
 /// The state that the server sets and everybody may ask for.
 #[derive(Debug)]
-pub struct Health(ArcSwap<Readiness>);
+pub struct Health(watch::Sender<Readiness>);
 
 impl Health {
     pub fn starting() -> Arc<Health> {
-        Arc::new(Health(ArcSwap::from_pointee(Readiness::Starting)))
+        Arc::new(Health(watch::Sender::new(Readiness::Starting)))
     }
 
     pub fn set(&self, readiness: Readiness) {
-        let old = self.0.swap(Arc::new(readiness.clone()));
-        if *old != readiness {
+        let old = self.0.send_replace(readiness.clone());
+        if old != readiness {
             let reason = readiness.reason().unwrap_or_default();
             tracing::info!(state = readiness.state(), reason, "the server's state has changed");
         }
     }
 
-    pub fn get(&self) -> Arc<Readiness> {
-        self.0.load_full()
+    pub fn get(&self) -> Readiness {
+        self.0.borrow().clone()
+    }
+
+    /// To wait for changes.
+    pub fn watch(&self) -> watch::Receiver<Readiness> {
+        self.0.subscribe()
     }
 }
 

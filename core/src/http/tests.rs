@@ -174,7 +174,8 @@ async fn the_encrypted_port_serves_under_the_servers_certificate() {
     use crate::net::tls::{Certificates, Service};
     let folder = tempfile::tempdir().expect("a folder");
     let now = std::time::SystemTime::now();
-    let certificates = Certificates::open(folder.path(), "localhost", now).expect("self-signed");
+    let certificates =
+        Certificates::open(folder.path(), ["localhost", ""], now).expect("self-signed");
     let server = open(Door::Tls(certificates.acceptor(Service::Http)), Limits::default()).await;
     let answer = get_by_tls(server.address, folder.path(), "/who").await;
     assert!(answer.ends_with("true"), "{answer}");

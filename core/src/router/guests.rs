@@ -1,6 +1,7 @@
 //! Guests of the router: steps, IQ handlers and sub-domains that come and go while the server runs.
 //! Without them a stanza pays for one relaxed load and a branch per phase.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -248,8 +249,8 @@ impl Walk {
                 }
             };
             self = match self.apply(step.interest(), verdict) {
-                Ok(walk) => walk,
-                Err(ended) => return ended,
+                ControlFlow::Continue(walk) => walk,
+                ControlFlow::Break(ended) => return ended,
             };
         }
         Passed::On(self.stanza)
@@ -262,8 +263,8 @@ impl Walk {
     ) -> Passed {
         let verdict = verdict.await;
         let passed = match self.apply(step.interest(), verdict) {
-            Ok(walk) => walk.go(),
-            Err(ended) => ended,
+            ControlFlow::Continue(walk) => walk.go(),
+            ControlFlow::Break(ended) => ended,
         };
         match passed {
             Passed::Later(later) => later.await,
@@ -271,7 +272,11 @@ impl Walk {
         }
     }
 
-    fn apply(mut self, by: &Interest, verdict: Result<Verdict, StepError>) -> Result<Walk, Passed> {
+    fn apply(
+        mut self,
+        by: &Interest,
+        verdict: Result<Verdict, StepError>,
+    ) -> ControlFlow<Passed, Walk> {
         match verdict {
             Ok(Verdict::Pass) => {}
             Ok(Verdict::Replace(new)) => {
@@ -282,19 +287,24 @@ impl Walk {
             }
             // RFC 6120 §8.2.3: a request must be answered.
             Ok(Verdict::Drop) if matches!(self.stanza.head.kind, Kind::Iq(_)) => {
-                return Err(Passed::Bounced(self.stanza, Condition::NotAllowed.into()));
+                return ControlFlow::Break(Passed::Bounced(
+                    self.stanza,
+                    Condition::NotAllowed.into(),
+                ));
             }
-            Ok(Verdict::Drop) => return Err(Passed::Dropped),
-            Ok(Verdict::Bounce(error)) => return Err(Passed::Bounced(self.stanza, error)),
+            Ok(Verdict::Drop) => return ControlFlow::Break(Passed::Dropped),
+            Ok(Verdict::Bounce(error)) => {
+                return ControlFlow::Break(Passed::Bounced(self.stanza, error));
+            }
             Err(error) => {
                 tracing::error!(step = by.name, %error, "a guest's step failed");
                 if by.failure == Failure::Closed {
                     let condition = Condition::InternalServerError;
-                    return Err(Passed::Bounced(self.stanza, condition.into()));
+                    return ControlFlow::Break(Passed::Bounced(self.stanza, condition.into()));
                 }
             }
         }
-        Ok(self)
+        ControlFlow::Continue(self)
     }
 }
 

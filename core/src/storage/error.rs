@@ -40,6 +40,8 @@ pub enum StorageError {
          this one reads {ours}); upgrade this server"
     )]
     TooNew { min_reader: i64, ours: i64 },
+    #[error("the database cannot be used: {0}")]
+    Unfit(String),
     #[error("migration {feature} {number} ({name}) failed: {why}; nothing of it was kept")]
     Migration { feature: &'static str, number: u32, name: &'static str, why: String },
     #[error("a constraint refused the row: {0}")]

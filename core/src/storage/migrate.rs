@@ -3,7 +3,7 @@
 //! Expand, then contract: a migration that only adds leaves older servers working; one that takes
 //! something away says which schema a server must know to go on.
 
-use super::{Db, Dialect, StorageError, Tx, params};
+use super::{Db, Dialect, StorageError, Tx, has_table, params};
 use crate::clock::Timestamp;
 
 /// The schema that this server reads and writes. A release that adds migrations counts it up.
@@ -92,11 +92,10 @@ pub async fn migrate(
 pub async fn check_reader(db: &Db) -> Result<(), StorageError> {
     db.read(|tx| {
         Box::pin(async move {
-            let tables = tx.query(tx.dialect().tables(), &[]).await?;
-            if tables.iter().any(|row| row.get::<String>(0).is_ok_and(|t| t == "schema_version")) {
-                refuse_newer(tx).await?;
+            match has_table(tx, "schema_version").await? {
+                true => refuse_newer(tx).await,
+                false => Ok(()),
             }
-            Ok(())
         })
     })
     .await

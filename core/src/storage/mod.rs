@@ -15,6 +15,7 @@ mod error;
 pub mod lease;
 pub mod migrate;
 mod postgres;
+mod probe;
 mod sqlite;
 #[cfg(test)]
 pub mod testing;
@@ -35,6 +36,7 @@ pub use dialect::Dialect;
 pub use error::StorageError;
 pub use migrate::{Migration, migrate};
 pub use postgres::{PostgresUrl, Verify};
+pub use probe::has_table;
 pub use sqlite::Synchronous;
 pub use tx::Tx;
 pub use url::DatabaseUrl;

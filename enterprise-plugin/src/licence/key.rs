@@ -9,10 +9,10 @@ pub struct TrustedKey([u8; 32]);
 
 impl TrustedKey {
     /// The key that this build trusts.
-    #[cfg(not(feature = "test-key"))]
+    #[cfg(not(any(test, feature = "test-key")))]
     pub const BUILT_IN: TrustedKey = TrustedKey(*include_bytes!("../../keys/vendor.pub"));
-    /// The public test key, in builds for tests alone.
-    #[cfg(feature = "test-key")]
+    /// The public test key, in builds for tests and in unit tests alone.
+    #[cfg(any(test, feature = "test-key"))]
     pub const BUILT_IN: TrustedKey = TrustedKey(*include_bytes!("../../keys/test.pub"));
 
     pub const fn new(octets: [u8; 32]) -> TrustedKey {

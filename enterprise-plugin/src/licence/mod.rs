@@ -3,6 +3,7 @@
 
 mod armour;
 pub mod key;
+pub mod office;
 pub mod standing;
 
 #[cfg(test)]
@@ -56,6 +57,24 @@ pub enum LicenceError {
     Tampered,
     #[error("this licence has the newer form {0}: upgrade the enterprise plugin")]
     Newer(u32),
+}
+
+/// A licence that the test key has signed, and that holds for these days around today.
+#[cfg(test)]
+pub(crate) fn for_tests(from: i64, until: i64, members: u32) -> String {
+    use ring::signature::Ed25519KeyPair;
+    let key = Ed25519KeyPair::from_pkcs8(include_bytes!("../../keys/test")).expect("the test key");
+    let today = time::OffsetDateTime::now_utc().date();
+    let licence = Licence {
+        v: 1,
+        id: "T-1".to_owned(),
+        holder: "Verona <Ltd>".to_owned(),
+        kind: Kind::Subscription,
+        issued: today + time::Duration::days(from),
+        expires: today + time::Duration::days(until),
+        members,
+    };
+    issue(&licence, &key).expect("issued")
 }
 
 /// A date as `2027-11-22`.

@@ -78,7 +78,7 @@ pub enum Refusal {
 
 impl Situation {
     /// Time does not go back here, whatever the clock says.
-    fn today(&self) -> Date {
+    pub fn today(&self) -> Date {
         self.now.max(self.latest).date()
     }
 

@@ -4,7 +4,12 @@
 
 pub mod judge;
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use judge::Sentence;
 
 /// A node of the cluster in one run: a restarted node is another member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,5 +47,125 @@ impl View {
     pub fn with(&self, new: Member) -> View {
         let others = self.members.iter().copied().filter(|member| member.node != new.node);
         View { epoch: self.epoch + 1, members: others.chain([new]).collect() }
+    }
+}
+
+/// What a node tells of itself in its row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct About {
+    /// Of the machine, for people.
+    pub name: String,
+    /// The XMPP domain that it serves.
+    pub domain: String,
+    /// Of the protocol between nodes; each speaks its own version and the one before.
+    pub protocol: u32,
+    /// What runs there, by name: `server`, `enterprise`, and other plugins.
+    pub versions: BTreeMap<String, String>,
+    pub state: State,
+    /// Why it may not join; empty when it may.
+    pub refused: String,
+    /// As [`hearth_plugin_api::Host::statistics`] gives them.
+    pub figures: BTreeMap<String, i64>,
+}
+
+/// What a node does about the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Clustering is disabled, or it has not looked yet.
+    #[default]
+    Off,
+    /// May not join.
+    Refused,
+    /// Wants to be admitted.
+    Joining,
+    /// Belongs to the view.
+    Member,
+    /// Belongs to the view and sends its users elsewhere.
+    Draining,
+}
+
+/// A node's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    pub member: Member,
+    /// Since it was renewed, by the database's clock.
+    pub silent_ms: i64,
+    /// Members to which it says it has a link.
+    pub links: Vec<Member>,
+    pub about: About,
+    /// Sessions per second that it is asked to close; 0 for none.
+    pub drain: u32,
+    /// It has been a member before.
+    pub known: bool,
+}
+
+/// What one transaction read.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    pub view: View,
+    /// Clustering is switched on.
+    pub enabled: bool,
+    /// Who left the view not long ago.
+    pub departed: Vec<Departed>,
+    pub nodes: Vec<NodeRow>,
+}
+
+impl Snapshot {
+    /// The row of a node, of whichever run.
+    pub fn node(&self, node: u32) -> Option<&NodeRow> {
+        self.nodes.iter().find(|row| row.member.node == node)
+    }
+}
+
+/// A member that was taken out of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    pub member: Member,
+    /// The first view without it.
+    pub epoch: i64,
+    /// It certainly does nothing any more. Otherwise it may act until its lease is over.
+    pub is_certain: bool,
+}
+
+/// A change of the view, for the compare-and-swap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub view: View,
+    pub departed: Vec<Departed>,
+    /// For the log.
+    pub happened: Vec<(Member, Happened)>,
+}
+
+/// What the membership log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    Joined,
+    /// By itself: it stops, or clustering was disabled.
+    Left,
+    /// The others took it out.
+    Evicted(Sentence),
+    /// It runs anew, and its earlier run is over.
+    Restarted,
+}
+
+impl Happened {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Happened::Joined => "joined",
+            Happened::Left => "left",
+            Happened::Evicted(_) => "evicted",
+            Happened::Restarted => "restarted",
+        }
+    }
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happened::Evicted(sentence) => sentence.fmt(f),
+            _ => Ok(()),
+        }
     }
 }

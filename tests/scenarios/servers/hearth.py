@@ -98,3 +98,15 @@ class Hearth(Server):
 
     def serves(self) -> bool:
         return self.is_ready() and "c2s" in self.ports
+
+
+class FirstStart(Hearth):
+    """A home that nobody has set up: `hearth run` starts the wizard."""
+
+    database = "sqlite"
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--ephemeral-ports"]
+
+    def setup_token(self) -> str:
+        return (self.home / "run" / "setup-token").read_text()

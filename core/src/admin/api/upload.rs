@@ -10,7 +10,7 @@ use warp::multipart::{FormData, Part};
 
 use super::{Api, Problem};
 use crate::http::Allowance;
-use crate::plugin_host::{Consent, Incoming, MAX_UPLOAD, PluginError, Shown};
+use crate::plugin_host::{Consent, Incoming, MAX_UPLOAD, Shown};
 
 /// A slow line may need a while for a large file.
 pub const ALLOWANCE: Allowance =
@@ -74,7 +74,7 @@ async fn receive(api: &Api, part: Part) -> Result<crate::plugin_host::Staged, Pr
     if let Some(refused) = refused {
         return Err(refused.into());
     }
-    Ok(incoming.finish().await.map_err(PluginError::from)?)
+    Ok(incoming.finish().await?)
 }
 
 async fn field(part: Part) -> Result<Bytes, Problem> {

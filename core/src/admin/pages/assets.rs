@@ -48,6 +48,12 @@ pub fn path(name: &str) -> &'static str {
         .unwrap_or_default()
 }
 
+/// The content of a text among the assets; empty when there is none of that name (a bug of ours).
+pub fn text(name: &str) -> &'static str {
+    let content = FILES.iter().find(|(own, _)| *own == name).map(|(_, content)| *content);
+    std::str::from_utf8(content.unwrap_or_default()).unwrap_or_default()
+}
+
 /// For everybody: the sign-in page needs them, and they are public in the source.
 fn get(visit: &Visit) -> Result<Response, Refusal> {
     serve(&visit.path).ok_or_else(|| Problem::not_found("file", visit.param(0)).into())

@@ -14,7 +14,7 @@
 
 mod assets;
 mod chart;
-mod cookie;
+pub(super) mod cookie;
 mod dashboard;
 pub mod form;
 mod frame;
@@ -42,6 +42,12 @@ pub use frame::Frame;
 pub use serve::mount;
 pub use text::{Catalogue, Text};
 pub use visit::{Refusal, Visit};
+// What the wizard's pages share with the console's.
+pub(super) use assets::{serve as asset, text as asset_text};
+pub(super) use form::{Fields, Form};
+pub(super) use origin::is_ours;
+pub(super) use serve::harden;
+pub(super) use visit::{redirect, show, show_as, show_refused};
 pub use visitor::Visitor;
 
 use super::api::Api;

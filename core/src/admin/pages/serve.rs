@@ -176,7 +176,7 @@ impl Console {
 }
 
 /// Beside what every answer of the port carries. A page's own wins.
-fn harden(mut response: Response) -> Response {
+pub fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     // With `no-referrer` a browser sends `Origin: null` with our own forms.

@@ -41,6 +41,14 @@ fn used() -> BTreeSet<String> {
     used.extend(TABS.iter().map(|tab| format!("nav.{}", tab.id)));
     used.extend(TABS.iter().flat_map(|tab| tab.items).map(|item| format!("{}.title", item.id)));
     used.insert("problem.title".to_owned());
+    // The wizard's pages are no routes of the console: their names stand alone.
+    let named = texts.iter().flat_map(|text| quoted(text, "\"setup_"));
+    let named = named.filter(|name| !name.contains(['{', '/', ' ']) && !name.is_empty());
+    used.extend(named.map(|name| match name.contains('.') {
+        true => format!("setup_{name}"),
+        false => format!("setup_{name}.title"),
+    }));
+    used.extend(crate::admin::setup::computed_texts());
     used
 }
 

@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::host::HostId;
 use crate::storage::migrate::Migration;
-use crate::storage::{StorageError, Tx, params};
+use crate::storage::{StorageError, Tx, has_table, params};
 
 /// Tables of this module.
 pub const MIGRATIONS: &[Migration] = &[Migration::expand(
@@ -13,7 +13,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration::expand(
     "CREATE TABLE host (id BIGINT PRIMARY KEY, domain TEXT NOT NULL UNIQUE, created BIGINT NOT NULL)",
 )];
 
+/// `None` also when the database has no tables yet.
 pub async fn domain(tx: &mut Tx<'_>, host: HostId) -> Result<Option<String>, StorageError> {
+    if !has_table(tx, "host").await? {
+        return Ok(None);
+    }
     let row = tx.query_opt("SELECT domain FROM host WHERE id = $1", params![host]).await?;
     row.map(|row| row.get(0)).transpose()
 }

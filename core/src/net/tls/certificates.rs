@@ -29,16 +29,16 @@ pub struct Certificates {
 
 impl Certificates {
     /// Reads [`CHAIN_FILE`] and [`KEY_FILE`] in `folder`. If neither exists, a self-signed certificate
-    /// for `domain` is written first.
+    /// for the domain and the machine's own name (empty: none) is written first.
     pub fn open(
         folder: &Path,
-        domain: &str,
+        names: [&str; 2],
         now: SystemTime,
     ) -> Result<Arc<Certificates>, CertificateError> {
         let (chain, key) = (folder.join(CHAIN_FILE), folder.join(KEY_FILE));
         match (exists(&chain)?, exists(&key)?) {
             (true, true) => {}
-            (false, false) => self_signed::create(&chain, &key, domain, now)?,
+            (false, false) => self_signed::create(&chain, &key, names, now)?,
             (true, false) => return Err(CertificateError::Half { missing: key, present: chain }),
             (false, true) => return Err(CertificateError::Half { missing: chain, present: key }),
         }

@@ -18,16 +18,17 @@ const BACKDATED: Duration = Duration::from_secs(24 * 3600);
 /// `id-on-xmppAddr`, RFC 6120 §13.7.1.4.
 const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
 
-/// Writes an ECDSA P-256 key (mode 0600) and a self-signed certificate for `domain`, each atomically.
-/// The certificate comes last: it exists only beside its key.
+/// Writes an ECDSA P-256 key (mode 0600) and a self-signed certificate for `domain` and the machine's
+/// own `host_name` (empty: none), each atomically. The certificate comes last: it exists only beside
+/// its key.
 pub(super) fn create(
     chain: &Path,
     key: &Path,
-    domain: &str,
+    [domain, host_name]: [&str; 2],
     now: SystemTime,
 ) -> Result<(), CertificateError> {
     let generate = |reason: String| CertificateError::Generate { domain: domain.into(), reason };
-    let params = params(domain, now).map_err(generate)?;
+    let params = params([domain, host_name], now).map_err(generate)?;
     let key_pair = KeyPair::generate().map_err(|e| generate(e.to_string()))?;
     let certificate = params.self_signed(&key_pair).map_err(|e| generate(e.to_string()))?;
     if let Some(folder) = chain.parent() {
@@ -44,7 +45,7 @@ pub(super) fn create(
     Ok(())
 }
 
-fn params(domain: &str, now: SystemTime) -> Result<CertificateParams, String> {
+fn params([domain, host_name]: [&str; 2], now: SystemTime) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
     params.not_before = (now - BACKDATED).into();
     params.not_after = (now + VALIDITY).into();
@@ -53,16 +54,20 @@ fn params(domain: &str, now: SystemTime) -> Result<CertificateParams, String> {
     // A server is the client of other servers.
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let name = match domain.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => SanType::IpAddress(address),
-        Err(_) => {
-            let ascii = idna::domain_to_ascii(domain).map_err(|e| e.to_string())?;
-            SanType::DnsName(ascii.try_into().map_err(|e: rcgen::Error| e.to_string())?)
-        }
-    };
     let xmpp_addr = SanType::OtherName((XMPP_ADDR.to_vec(), domain.into()));
-    params.subject_alt_names = vec![name, xmpp_addr];
+    params.subject_alt_names = vec![subject(domain)?, xmpp_addr];
+    if !host_name.is_empty() && host_name != domain {
+        params.subject_alt_names.push(subject(host_name)?);
+    }
     Ok(params)
+}
+
+fn subject(name: &str) -> Result<SanType, String> {
+    if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let ascii = idna::domain_to_ascii(name).map_err(|e| e.to_string())?;
+    Ok(SanType::DnsName(ascii.try_into().map_err(|e: rcgen::Error| e.to_string())?))
 }
 
 /// A reader sees the whole file or none, also after a crash.

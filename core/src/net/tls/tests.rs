@@ -30,7 +30,7 @@ struct Site {
 
 fn site() -> Site {
     let folder = TempDir::new().unwrap();
-    let certificates = Certificates::open(folder.path(), DOMAIN, SystemTime::now()).unwrap();
+    let certificates = Certificates::open(folder.path(), [DOMAIN, ""], SystemTime::now()).unwrap();
     Site { folder, certificates }
 }
 
@@ -466,7 +466,7 @@ async fn a_reload_serves_the_new_certificate_and_keeps_connections() {
     std::fs::remove_file(site.folder.path().join(KEY_FILE)).unwrap();
     assert!(site.certificates.reload_if_changed(now).is_err());
     let elsewhere = TempDir::new().unwrap();
-    Certificates::open(elsewhere.path(), DOMAIN, now).unwrap();
+    Certificates::open(elsewhere.path(), [DOMAIN, ""], now).unwrap();
     for file in [CHAIN_FILE, KEY_FILE] {
         std::fs::rename(elsewhere.path().join(file), site.folder.path().join(file)).unwrap();
     }
@@ -487,7 +487,7 @@ fn the_self_signed_key_is_readable_by_its_owner_only_and_survives_a_restart() {
     let mode = site.folder.path().join(KEY_FILE).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let before = leaf(site.folder.path());
-    Certificates::open(site.folder.path(), DOMAIN, SystemTime::now()).unwrap();
+    Certificates::open(site.folder.path(), [DOMAIN, ""], SystemTime::now()).unwrap();
     assert_eq!(leaf(site.folder.path()), before);
     let years = site.certificates.not_after().duration_since(SystemTime::now()).unwrap();
     assert!(years > Duration::from_secs(9 * 365 * 24 * 3600));
@@ -499,7 +499,7 @@ fn unusable_files_are_named_with_the_remedy() {
     let other = self::site();
     let path = |name: &str| site.folder.path().join(name);
     let error = || {
-        let opened = Certificates::open(site.folder.path(), DOMAIN, SystemTime::now());
+        let opened = Certificates::open(site.folder.path(), [DOMAIN, ""], SystemTime::now());
         opened.err().map(|error| error.to_string()).unwrap_or_default()
     };
     let key = std::fs::read(path(KEY_FILE)).unwrap();
@@ -525,6 +525,6 @@ fn unusable_files_are_named_with_the_remedy() {
 fn domains_may_be_international_or_addresses() {
     for domain in ["bücher.example", "127.0.0.1", "[::1]", "localhost"] {
         let folder = TempDir::new().unwrap();
-        Certificates::open(folder.path(), domain, SystemTime::now()).unwrap();
+        Certificates::open(folder.path(), [domain, ""], SystemTime::now()).unwrap();
     }
 }

@@ -1,0 +1,227 @@
+//! The page Clustering below the tab Server: the switch, the nodes, their versions, the log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
+
+use super::overview::events;
+use super::{Language, answered, button, fact, unknown_form};
+use crate::commands::DRAIN;
+use crate::licence::office::{self, Office};
+use crate::live::Node;
+use crate::membership::{Snapshot, State};
+use crate::plugin::Enterprise;
+use crate::store;
+
+/// Lines of the log that are shown.
+const LAST: u32 = 50;
+
+impl Enterprise {
+    pub(crate) async fn clustering_page(
+        self: Arc<Self>,
+        request: PageRequest,
+    ) -> Result<PageResponse> {
+        let language = Language::of(&request);
+        if request.is_post() {
+            return self.clustering_form(language, &request).await;
+        }
+        let office = office::look(&self.host).await?;
+        let snapshot = store::snapshot(&self.host).await?;
+        let nodes = self.nodes().await?;
+        let log = store::last_logged(&self.host, LAST).await?;
+        let base = xml::escaped(&request.base);
+        let body = format!(
+            "{}<div id='nodes' hx-get='{base}' hx-trigger='every 2s' hx-select='#nodes' \
+             hx-swap='outerHTML'>{}{}{}{}</div>",
+            self.switch(language, &request, &office, &snapshot),
+            counts(language, &office, &snapshot),
+            node_table(language, &request, &snapshot, &nodes),
+            versions(language, &nodes),
+            events(language, &log),
+        );
+        Ok(PageResponse::html(body).title(language.say("Clustering", "Cluster")))
+    }
+
+    async fn clustering_form(
+        &self,
+        language: Language,
+        request: &PageRequest,
+    ) -> Result<PageResponse> {
+        let done = match request.path.as_str() {
+            "switch" => self.switch_form(language, request).await,
+            "drain" => {
+                let node = request.field("node").parse().unwrap_or_default();
+                let per_second = if request.field("stop").is_empty() { DRAIN } else { 0 };
+                let drained = self.set_drain(node, per_second, &request.admin).await;
+                drained
+                    .map_err(|error| error.message)
+                    .map(|()| language.say("The node was asked.", "Der Knoten wurde beauftragt."))
+            }
+            other => return Err(unknown_form(other)),
+        };
+        Ok(answered(request, done))
+    }
+
+    async fn switch_form(
+        &self,
+        language: Language,
+        request: &PageRequest,
+    ) -> Result<&'static str, String> {
+        let enabled = request.field("clustering") == "enabled";
+        let office = office::look(&self.host).await.map_err(|error| error.message)?;
+        if let Some(obstacle) = self.obstacle(&office).filter(|_| enabled) {
+            return Err(language.obstacle(&obstacle));
+        }
+        self.set_enabled(enabled, &request.admin).await.map_err(|error| error.message)?;
+        Ok(match enabled {
+            true => language.say("Clustering is enabled.", "Das Cluster ist eingeschaltet."),
+            false => language.say("Clustering is disabled.", "Das Cluster ist ausgeschaltet."),
+        })
+    }
+
+    fn switch(
+        &self,
+        language: Language,
+        request: &PageRequest,
+        office: &Office,
+        snapshot: &Snapshot,
+    ) -> String {
+        let obstacle = self.obstacle(office).map(|obstacle| {
+            let why = xml::escaped(&language.obstacle(&obstacle));
+            format!("<div class='note warn'><p>{why}</p></div>")
+        });
+        let radio = |value: &str, label: &str, is_set: bool| {
+            let checked = if is_set { " checked" } else { "" };
+            format!(
+                "<label><input type='radio' name='clustering' value='{value}'{checked}> {label}</label> "
+            )
+        };
+        let off = radio("disabled", language.say("Disabled", "Ausgeschaltet"), !snapshot.enabled);
+        let on = radio("enabled", language.say("Enabled", "Eingeschaltet"), snapshot.enabled);
+        let form = request.open_form("switch");
+        let save = language.say("Save", "Speichern");
+        format!(
+            "{}<div class='card'>{form}<fieldset><legend>{}</legend>{off}{on}</fieldset>\
+             <div class='buttons'><button class='button primary'>{save}</button></div></form></div>",
+            obstacle.unwrap_or_default(),
+            language.say("Clustering", "Cluster"),
+        )
+    }
+}
+
+fn counts(language: Language, office: &Office, snapshot: &Snapshot) -> String {
+    let allowed = office.standing.grant().map_or("0".to_owned(), |grant| grant.members.to_string());
+    let running = snapshot.view.members.len().to_string();
+    let facts = [
+        fact(language.say("Running members", "Laufende Mitglieder"), &running),
+        fact(language.say("Licensed members", "Lizenzierte Mitglieder"), &allowed),
+        fact(language.say("Epoch", "Epoche"), &snapshot.view.epoch.to_string()),
+    ];
+    format!("<dl class='facts'>{}</dl>", facts.concat())
+}
+
+/// What each node publishes, in the order of the columns.
+const FIGURES: [&str; 6] = ["sessions", "s2s_in", "s2s_out", "rooms", "memory_bytes", "cpu_ms"];
+
+fn node_table(
+    language: Language,
+    request: &PageRequest,
+    snapshot: &Snapshot,
+    nodes: &[Node],
+) -> String {
+    let heads = match language {
+        Language::English => {
+            ["Node", "State", "Clients", "Servers in", "Servers out", "Rooms", "MiB", "CPU s", ""]
+        }
+        Language::German => [
+            "Knoten",
+            "Zustand",
+            "Clients",
+            "Server ein",
+            "Server aus",
+            "Räume",
+            "MiB",
+            "CPU s",
+            "",
+        ],
+    };
+    let heads = heads.map(|head| format!("<th scope='col'>{head}</th>")).concat();
+    let rows: String =
+        nodes.iter().map(|node| node_line(language, request, snapshot, node)).collect();
+    format!(
+        "<div class='table'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+fn node_line(
+    language: Language,
+    request: &PageRequest,
+    snapshot: &Snapshot,
+    node: &Node,
+) -> String {
+    let figures = FIGURES.map(|name| {
+        let shown = node.figure(name).map(|value| match name {
+            "memory_bytes" => value >> 20,
+            "cpu_ms" => value / 1000,
+            _ => value,
+        });
+        format!("<td>{}</td>", shown.map_or("–".to_owned(), |value| value.to_string()))
+    });
+    let (badge, state) = match (node.is_here(), node.about.state) {
+        (false, _) => ("bad", language.say("does not answer", "antwortet nicht")),
+        (true, state @ State::Member) => ("good", language.state(state)),
+        (true, state @ State::Refused) => ("bad", language.state(state)),
+        (true, state) => ("", language.state(state)),
+    };
+    let is_member = snapshot.view.members.iter().any(|member| member.node == node.id);
+    format!(
+        "<tr><th scope='row'>{} <small class='faint'>{}</small></th>\
+         <td><span class='badge {badge}'>{state}</span> {}</td>{}<td class='acts'>{}</td></tr>",
+        node.id,
+        xml::escaped(&node.about.name),
+        xml::escaped(&node.about.refused),
+        figures.concat(),
+        if is_member { drain_button(language, request, node) } else { String::new() },
+    )
+}
+
+fn drain_button(language: Language, request: &PageRequest, node: &Node) -> String {
+    let (label, stop) = match node.about.state {
+        State::Draining => (language.say("Stop draining", "Nicht mehr leeren"), "1"),
+        _ => (language.say("Drain", "Leeren"), ""),
+    };
+    let fields = format!(
+        "<input type='hidden' name='node' value='{}'><input type='hidden' name='stop' value='{stop}'>",
+        node.id
+    );
+    let form = button(request, "drain", "small", label);
+    form.replacen("<button", &format!("{fields}<button"), 1)
+}
+
+/// Which version of what runs where. A version that differs from the first node's is marked.
+fn versions(language: Language, nodes: &[Node]) -> String {
+    let names: BTreeSet<&String> =
+        nodes.iter().flat_map(|node| node.about.versions.keys()).collect();
+    let heads: String =
+        nodes.iter().map(|node| format!("<th scope='col'>{}</th>", node.id)).collect();
+    let row = |name: &&String| {
+        let first = nodes.first().and_then(|node| node.about.versions.get(*name));
+        let cell = |node: &Node| {
+            let version = node.about.versions.get(*name);
+            let shown = version.map_or("–".to_owned(), |version| xml::escaped(version));
+            match version == first {
+                true => format!("<td>{shown}</td>"),
+                false => format!("<td><span class='badge warn'>{shown}</span></td>"),
+            }
+        };
+        let cells: String = nodes.iter().map(cell).collect();
+        format!("<tr><th scope='row'>{}</th>{cells}</tr>", xml::escaped(name))
+    };
+    let rows: String = names.iter().map(row).collect();
+    let title = language.say("Versions", "Versionen");
+    format!(
+        "<h2>{title}</h2><div class='table'><table><thead><tr><th scope='col'></th>{heads}</tr></thead>\
+         <tbody>{rows}</tbody></table></div>"
+    )
+}

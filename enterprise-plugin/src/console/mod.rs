@@ -1,0 +1,47 @@
+//! The plugin's pages. What comes from outside is escaped; texts are English and German.
+
+mod clustering;
+mod licence;
+mod overview;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use hearth_plugin_api::{Error, NoticeLevel, PageRequest, PageResponse, Result};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+pub use text::Language;
+
+/// Back to the page after a form: what it did, or why it did not.
+fn answered(request: &PageRequest, done: Result<&'static str, String>) -> PageResponse {
+    let page = PageResponse::redirect(&request.base);
+    match done {
+        Ok(text) => page.notice(NoticeLevel::Info, text),
+        Err(why) => page.notice(NoticeLevel::Error, &why),
+    }
+}
+
+/// A button with a form of its own.
+fn button(request: &PageRequest, path: &str, class: &str, label: &str) -> String {
+    let form = request.open_form(path);
+    format!("{form}<button class='button {class}'>{label}</button></form>")
+}
+
+/// A card of figures: label and value, both as HTML.
+fn fact(label: &str, value: &str) -> String {
+    format!("<div class='card'><dt>{label}</dt><dd>{value}</dd></div>")
+}
+
+/// A time of the database for people, in UTC.
+fn time_text(ms: i64) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let time = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).ok();
+    time.and_then(|time| time.format(&form).ok()).unwrap_or_default()
+}
+
+/// A form of the page that the page does not have.
+fn unknown_form(path: &str) -> Error {
+    Error::not_found(format!("this page has no form `{path}`"))
+}
