@@ -11,6 +11,9 @@ use super::{Member, View};
 pub const SILENT: Duration = Duration::from_secs(3);
 /// A link that stays down for this time between two living ends costs one of them its place.
 pub const CUT: Duration = Duration::from_secs(2);
+/// A process that has ended has not renewed its row for this time: one that lives would have. So a
+/// firewall that answers in its place costs it nothing.
+pub const MISSED: Duration = Duration::from_millis(700);
 
 /// What is known of a member.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ impl Sentence {
 
 /// The first who must leave, if anybody. `others` are all members but `me`; `links` are mine.
 pub fn judge(view: &View, me: Member, others: &[Seen]) -> Option<Sentence> {
-    let ended = others.iter().find(|seen| seen.mine == Link::Refused);
+    let ended = others.iter().find(|seen| seen.mine == Link::Refused && seen.silent_for >= MISSED);
     let silent = others.iter().find(|seen| seen.silent_for >= SILENT);
     if let Some(seen) = ended {
         return Some(Sentence::Ended(seen.member));
@@ -144,6 +147,8 @@ mod tests {
         others[1].silent_for = SILENT;
         assert_eq!(judge(&view(3), member(1), &others), Some(Sentence::Silent(member(3))));
         others[0].mine = Link::Refused;
+        assert_eq!(judge(&view(3), member(1), &others), Some(Sentence::Silent(member(3))));
+        others[0].silent_for = MISSED;
         assert_eq!(judge(&view(3), member(1), &others), Some(Sentence::Ended(member(2))));
     }
 

@@ -3,6 +3,7 @@
 //! and propose to drop who is gone; [`judge`] holds the rules.
 
 pub mod judge;
+pub mod node;
 
 use std::collections::BTreeMap;
 use std::fmt;
