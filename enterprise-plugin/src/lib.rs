@@ -2,6 +2,7 @@
 
 mod commands;
 pub mod console;
+pub mod engine;
 pub mod lanes;
 pub mod licence;
 pub mod live;

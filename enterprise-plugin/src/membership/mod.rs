@@ -2,7 +2,9 @@
 //! a growing epoch that is changed by compare-and-swap. The nodes watch each other over their links
 //! and propose to drop who is gone; [`judge`] holds the rules.
 
+pub mod driver;
 pub mod judge;
+pub mod links;
 pub mod node;
 
 use std::collections::BTreeMap;

@@ -195,6 +195,12 @@ impl Node {
         out
     }
 
+    /// Core could not enter: the next beat tries again.
+    pub fn did_not_enter(&mut self) {
+        self.acting = None;
+        self.state = State::Joining;
+    }
+
     fn misses_database(&self, now: Duration) -> bool {
         self.last_beat.is_none_or(|sent| now.saturating_sub(sent) >= MISSED)
     }

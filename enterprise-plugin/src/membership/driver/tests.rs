@@ -1,0 +1,139 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use hearth_plugin_api::testing::{FakeHost, block_on};
+
+use super::*;
+use crate::Enterprise;
+use crate::engine::Hub;
+
+/// Core that does as it is told, and remembers.
+struct Told {
+    node: u32,
+    incarnation: AtomicI64,
+    done: Mutex<Vec<Action>>,
+}
+
+impl Core for Arc<Told> {
+    fn me(&self) -> Member {
+        Member { node: self.node, incarnation: self.incarnation.load(Ordering::Relaxed) }
+    }
+
+    async fn may_found(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn perform(&self, action: &Action, _: &Snapshot) -> Result<()> {
+        if let Action::Fence(_) = action {
+            self.incarnation.fetch_add(1, Ordering::Relaxed);
+        }
+        self.done.lock().expect("no panic").push(action.clone());
+        Ok(())
+    }
+}
+
+type Process = (Arc<Told>, Driver<Arc<Told>, Hub>);
+
+/// Nodes of one process with one database.
+struct Room {
+    server: FakeHost,
+    hub: Hub,
+    nodes: Vec<Process>,
+}
+
+impl Room {
+    fn of(nodes: u32) -> Room {
+        let server = FakeHost::start::<Enterprise>().expect("it starts");
+        let host = server.host();
+        block_on(office::start_evaluation(&host, "admin")).expect("started");
+        block_on(store::set_enabled(&host, true, 1)).expect("enabled");
+        let hub = Hub::default();
+        let start = |node| {
+            let incarnation = AtomicI64::new(i64::from(node) * 100);
+            let core = Arc::new(Told { node, incarnation, done: Mutex::default() });
+            (core.clone(), Driver::new(host.clone(), core, hub.clone()))
+        };
+        let nodes = (1..=nodes).map(start).collect();
+        Room { server, hub, nodes }
+    }
+
+    fn run(&self, time: Duration) {
+        for _ in 0..time.as_millis() / 100 {
+            self.server.advance(Duration::from_millis(100)).expect("time passes");
+            for (_, driver) in &self.nodes {
+                let about = About { protocol: 1, ..About::default() };
+                block_on(driver.tick(&about)).expect("a tick");
+                block_on(driver.beat(&about)).expect("a beat");
+            }
+        }
+    }
+
+    fn members(&self) -> Vec<u32> {
+        let view = block_on(store::snapshot(&self.server.host())).expect("rows").view;
+        view.members.iter().map(|member| member.node).collect()
+    }
+}
+
+#[test]
+fn nodes_of_one_database_form_a_cluster() {
+    let room = Room::of(3);
+    room.run(Duration::from_secs(3));
+    let mut members = room.members();
+    members.sort_unstable();
+    assert_eq!(members, [1, 2, 3]);
+    for (core, driver) in &room.nodes {
+        assert_eq!(driver.state(), State::Member);
+        let done = core.done.lock().expect("no panic");
+        let entered = done.iter().position(|action| matches!(action, Action::Enter(_)));
+        let held = done.iter().position(|action| matches!(action, Action::Hold { .. }));
+        assert!(entered.expect("entered") < held.expect("held"));
+    }
+}
+
+#[test]
+fn who_stops_leaves_and_the_others_take_over_at_once() {
+    let room = Room::of(3);
+    room.run(Duration::from_secs(3));
+    let gone = room.nodes[1].0.me();
+    block_on(room.nodes[1].1.stop()).expect("stopped");
+    let fenced = room.nodes[1].0.done.lock().expect("no panic").clone();
+    assert!(matches!(fenced.last(), Some(Action::Fence(_))), "{fenced:?}");
+    let room = Room { nodes: room.nodes.into_iter().filter(|it| it.0.node != 2).collect(), ..room };
+    room.run(Duration::from_secs(1));
+    assert!(!room.members().contains(&2));
+    let dropped = |core: &Told| {
+        let done = core.done.lock().expect("no panic");
+        done.iter().any(|it| matches!(it, Action::DropNode { member, .. } if *member == gone))
+    };
+    assert!(room.nodes.iter().all(|(core, _)| dropped(core)));
+}
+
+#[test]
+fn a_cut_link_costs_one_its_place_and_mended_it_comes_back() {
+    let room = Room::of(3);
+    room.run(Duration::from_secs(6));
+    let before = room.nodes.iter().map(|(core, _)| core.me()).collect::<Vec<_>>();
+    room.hub.cut(1, 2);
+    room.run(Duration::from_secs(6));
+    assert_eq!(room.members().len(), 2);
+    room.hub.mend(1, 2);
+    room.run(Duration::from_secs(3));
+    assert_eq!(room.members().len(), 3);
+    let after = room.nodes.iter().map(|(core, _)| core.me()).collect::<Vec<_>>();
+    assert_ne!(before, after, "it came back as another run");
+}
+
+#[test]
+fn without_an_answer_of_the_database_a_beat_has_failed() {
+    let server = FakeHost::start::<Enterprise>().expect("it starts");
+    let host = server.host();
+    let waiting = std::thread::spawn(move || {
+        let never = std::future::pending::<Result<()>>();
+        block_on(within(&host, PATIENCE, never)).expect_err("too late").kind
+    });
+    while !waiting.is_finished() {
+        server.advance(PATIENCE).expect("time passes");
+        std::thread::yield_now();
+    }
+    assert_eq!(waiting.join().expect("no panic"), ErrorKind::Timeout);
+}
