@@ -148,9 +148,10 @@ fn node_row(row: &Row) -> Result<NodeRow> {
 pub async fn swap_view(host: &Host, change: &Change) -> Result<bool> {
     let Change { view, departed, happened } = change;
     let swap = Statement::new(
-        "UPDATE {view} SET epoch = $1, members = $2, departed = $3 WHERE id = 1 AND epoch = $1 - 1",
+        "UPDATE {view} SET epoch = $1, members = $2, departed = $3 WHERE id = 1 AND epoch = $4",
     );
-    let swap = swap.bind(view.epoch).bind(text(&view.members)?).bind(text(departed)?);
+    let (members, departed) = (text(&view.members)?, text(departed)?);
+    let swap = swap.bind(view.epoch).bind(members).bind(departed).bind(view.epoch - 1);
     let mut all = vec![swap.expect(Expect::Exactly(1))];
     for member in &view.members {
         let known = "UPDATE {node} SET known = TRUE WHERE node = $1 AND NOT known";
