@@ -2,7 +2,9 @@
 //! what a wake-up brought is written with one system call.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,12 +13,13 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::detached::{is_full, spool_late};
+use super::held::Held;
 use super::inbound::{Event, Inbound};
 use super::note;
 use super::scratch::Scratch;
 use crate::net::Io;
 use crate::session::mailbox::Taken;
-use crate::session::{CloseReason, Envelope, Order, Session, ToOverride};
+use crate::session::{CloseReason, Envelope, Order, Session, Shared, ToOverride};
 use crate::stanza::RootNamespace;
 use crate::stanza::Stanza;
 use crate::stream::StreamFault;
@@ -36,26 +39,17 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How a bound stream ended.
 pub(super) enum End {
     /// The session is over; whoever replaced it may be waiting for that.
-    Over(Ended, Option<oneshot::Sender<()>>),
+    Over(Held, Option<oneshot::Sender<()>>),
     /// The connection is lost: the session may be resumed.
-    Lost(Ended),
+    Lost(Held),
     /// The session went to another connection; what was written before it counted stanzas did not.
-    Surrendered(Vec<Envelope>),
-}
-
-/// What a connection leaves behind.
-pub(super) struct Ended {
-    pub session: Box<Session>,
-    /// Written, but perhaps never sent.
-    pub unflushed: Vec<Envelope>,
+    Surrendered(Arc<Shared>, Vec<Envelope>),
 }
 
 /// The connection of a bound session.
 pub(super) struct Bound {
     pub io: Io,
     pub inbound: Inbound,
-    /// Written, but not yet taken by the kernel; only without XEP-0198.
-    unflushed: Vec<Envelope>,
     spool: Option<Pin<Box<Sleep>>>,
     /// While too much waits to be committed: resolves when it has become less.
     congested: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -63,7 +57,7 @@ pub(super) struct Bound {
 
 impl Bound {
     pub fn new(io: Io, inbound: Inbound) -> Bound {
-        Bound { io, inbound, unflushed: Vec::new(), spool: None, congested: None }
+        Bound { io, inbound, spool: None, congested: None }
     }
 
     /// Serves the stream until something must be awaited, or it ends.
@@ -84,7 +78,9 @@ impl Bound {
         let mut replaced_by = None;
         let may_return = matches!(event, Event::Close(CloseReason::Idle));
         let fault = match event {
-            Event::Lost | Event::Close(CloseReason::Stalled) => return End::Lost(self.ended()),
+            Event::Lost | Event::Close(CloseReason::Stalled) => {
+                return End::Lost(self.inbound.held);
+            }
             Event::Surrender(to) => return self.surrender(to).await,
             Event::Closed | Event::Wait(_) => None,
             Event::Replace(by) => {
@@ -97,25 +93,22 @@ impl Bound {
             Event::Close(CloseReason::Idle) => Some(StreamFault::IdleTimeout),
         };
         if let Some(fault) = &fault {
-            note(self.inbound.session.jid(), fault);
+            note(self.inbound.held.jid(), fault);
         }
         farewell(&mut self.io, fault.as_ref()).await;
         if may_return {
-            return End::Lost(self.ended());
+            return End::Lost(self.inbound.held);
         }
-        End::Over(self.ended(), replaced_by)
-    }
-
-    fn ended(self) -> Ended {
-        Ended { session: self.inbound.session, unflushed: self.unflushed }
+        End::Over(self.inbound.held, replaced_by)
     }
 
     async fn surrender(self, to: oneshot::Sender<Box<Session>>) -> End {
-        let Bound { mut io, inbound, unflushed, .. } = self;
-        let end = match to.send(inbound.session) {
-            Ok(()) => End::Surrendered(unflushed),
-            // The claimant is gone: the session waits for the next one.
-            Err(session) => End::Lost(Ended { session, unflushed }),
+        let Bound { mut io, inbound, .. } = self;
+        let shared = inbound.held.shared.clone();
+        let end = match inbound.held.surrender(to) {
+            Ok(unflushed) => End::Surrendered(shared, unflushed),
+            // It waits for the next claimant.
+            Err(held) => End::Lost(held),
         };
         // The claimant need not wait until this connection, half dead perhaps, is closed.
         farewell(&mut io, Some(&StreamFault::Conflict)).await;
@@ -124,14 +117,29 @@ impl Bound {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         Scratch::lend(|scratch| {
-            let event = self.poll_parts(cx, scratch);
-            let event = self.write_out(cx, scratch, event);
-            self.inbound.session.show_unacknowledged();
-            if event.is_pending() {
-                self.poll_spool(cx);
-            }
-            event
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                let event = self.poll_parts(cx, scratch);
+                let event = self.write_out(cx, scratch, event);
+                self.inbound.held.show_unacknowledged();
+                if event.is_pending() {
+                    self.poll_spool(cx);
+                }
+                event
+            }));
+            served.unwrap_or_else(|bug| {
+                self.rescue(scratch);
+                resume_unwind(bug)
+            })
         })
+    }
+
+    /// A bug ends this connection: what the buffers hold must not go with it.
+    fn rescue(&mut self, scratch: &mut Scratch) {
+        let Held { c2s, unflushed, .. } = &mut self.inbound.held;
+        unflushed.append(&mut scratch.written);
+        unflushed.extend(scratch.inbox.drain(..));
+        let (router, mut out) = (c2s.router.clone(), std::mem::take(&mut scratch.out));
+        c2s.tracker.spawn("routing after a bug", async move { router.perform(&mut out).await });
     }
 
     /// Reads, then looks into the mailbox: answers to what was read are in it already.
@@ -181,7 +189,7 @@ impl Bound {
 
     /// Whether the database keeps up; if not, we are woken when it does.
     fn may_append(&mut self, cx: &mut Context<'_>) -> bool {
-        let im = &self.inbound.c2s.router.im;
+        let im = &self.inbound.held.c2s.router.im;
         if self.congested.is_none() && im.is_congested() {
             self.congested = Some(im.decongested());
         }
@@ -194,7 +202,7 @@ impl Bound {
     }
 
     fn is_within_window(&self) -> bool {
-        match self.inbound.session.shared.watermark() {
+        match self.inbound.held.shared.watermark() {
             // Reporting makes the mailbox wake us when more is safe.
             Some(watermark) if watermark.open() >= MAX_OPEN => {
                 watermark.report();
@@ -205,18 +213,18 @@ impl Bound {
     }
 
     fn poll_mailbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
-        let mailbox = &self.inbound.session.shared.mailbox;
+        let mailbox = &self.inbound.held.shared.mailbox;
         let taken = match self.has_room(scratch) {
             true => mailbox.poll(cx, &mut scratch.inbox),
             false => mailbox.poll_orders(cx),
         };
         let Taken { envelopes, orders } = ready!(taken);
-        self.inbound.session.shared.sent.fetch_add(envelopes as u64, Relaxed);
+        self.inbound.held.shared.sent.fetch_add(envelopes as u64, Relaxed);
         let mut event = None;
         while let Some(envelope) = scratch.inbox.pop_front() {
             self.write(envelope, scratch);
         }
-        if let Some(resumable) = &mut self.inbound.session.resumable {
+        if let Some(resumable) = &mut self.inbound.held.resumable {
             resumable.ask(&mut scratch.write);
         }
         for order in orders {
@@ -237,13 +245,13 @@ impl Bound {
     /// A client that reads or acknowledges slowly keeps what is for it in the mailbox, where it is
     /// bounded.
     fn has_room(&self, scratch: &Scratch) -> bool {
-        self.io.pending() + scratch.write.len() < HIGH_WATER && !is_full(&self.inbound.session)
+        self.io.pending() + scratch.write.len() < HIGH_WATER && !is_full(&self.inbound.held)
     }
 
     /// Renders one stanza, and keeps it as long as it may have to be given to somebody else.
     fn write(&mut self, envelope: Envelope, scratch: &mut Scratch) {
-        render(&envelope, self.inbound.session.jid(), &mut scratch.write);
-        match &mut self.inbound.session.resumable {
+        render(&envelope, self.inbound.held.jid(), &mut scratch.write);
+        match &mut self.inbound.held.resumable {
             None => scratch.written.push(envelope),
             Some(resumable) => {
                 if resumable.keep(envelope) && self.spool.is_none() {
@@ -267,7 +275,7 @@ impl Bound {
         match written {
             Poll::Ready(Ok(())) if self.io.pending() == 0 => self.flushed(scratch),
             // Until the kernel has it, it may have to be given to somebody else.
-            _ => self.unflushed.append(&mut scratch.written),
+            _ => self.inbound.held.unflushed.append(&mut scratch.written),
         }
         match event {
             Poll::Pending if matches!(written, Poll::Ready(Err(_))) => Poll::Ready(Event::Lost),
@@ -277,19 +285,17 @@ impl Bound {
 
     /// The kernel has everything: for a client without XEP-0198 that counts as delivered.
     fn flushed(&mut self, scratch: &mut Scratch) {
-        let shared = &self.inbound.session.shared;
-        for envelope in self.unflushed.drain(..).chain(scratch.written.drain(..)) {
-            self.inbound.c2s.delivered(shared, &envelope);
-        }
-        if self.unflushed.capacity() > 0 {
-            self.unflushed = Vec::new();
+        let held = &mut self.inbound.held;
+        let unflushed = std::mem::take(&mut held.unflushed);
+        for envelope in unflushed.into_iter().chain(scratch.written.drain(..)) {
+            held.c2s.delivered(&held.shared, &envelope);
         }
     }
 
     /// Puts messages that are acknowledged late into the offline table, and those that the client
     /// is slow to take.
     fn poll_spool(&mut self, cx: &mut Context<'_>) {
-        let slow = self.io.pending() > 0 || is_full(&self.inbound.session);
+        let slow = self.io.pending() > 0 || is_full(&self.inbound.held);
         if slow && self.spool.is_none() {
             self.spool = Some(Box::pin(sleep(SPOOL_AFTER)));
         }
@@ -298,7 +304,11 @@ impl Bound {
             return;
         }
         self.spool = None;
-        spool_late(&self.inbound.c2s.router.im, &self.inbound.session, &self.unflushed);
+        spool_late(
+            &self.inbound.held.c2s.router.im,
+            &self.inbound.held,
+            &self.inbound.held.unflushed,
+        );
     }
 }
 

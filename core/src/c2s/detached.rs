@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::bound::SPOOL_AFTER;
+use super::held::Held;
 use crate::im::Im;
 use crate::session::mailbox::Taken;
 use crate::session::{CloseReason, Envelope, Order, Session};
@@ -19,15 +20,15 @@ pub(super) enum Outcome {
     /// Another connection has it.
     Claimed,
     /// Its time is over, or somebody ended it and may be waiting for that.
-    Over(Box<Session>, Option<oneshot::Sender<()>>),
+    Over(Held, Option<oneshot::Sender<()>>),
 }
 
 /// Waits for as long as the session may be resumed.
-pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome {
+pub(super) async fn detached(mut session: Held) -> Outcome {
     let Some(resumable) = &mut session.resumable else { return Outcome::Over(session, None) };
     resumable.asked = false;
-    session.shared.leave();
     let deadline = Instant::now() + resumable.window;
+    session.shared.leave();
     // What waits for a client that is away has waited long enough for an acknowledgement.
     let mut spool = Some(Instant::now());
     let mut inbox = VecDeque::new();
@@ -38,7 +39,7 @@ pub(super) async fn detached(im: &Arc<Im>, mut session: Box<Session>) -> Outcome
             if until == deadline {
                 return Outcome::Over(session, None);
             }
-            spool_late(im, &session, &[]);
+            spool_late(&session.c2s.router.im, &session, &[]);
             // What comes to the mailbox then does not come through here.
             spool = is_full(&session).then(|| Instant::now() + SPOOL_AFTER);
             continue;
@@ -69,17 +70,17 @@ pub(super) fn is_full(session: &Session) -> bool {
 
 /// What the orders do to a session without a client.
 enum Obeyed {
-    Stays(Box<Session>),
-    Leaves(Box<Session>, Option<oneshot::Sender<()>>),
+    Stays(Held),
+    Leaves(Held, Option<oneshot::Sender<()>>),
     Claimed,
 }
 
-fn obey(mut session: Box<Session>, orders: impl IntoIterator<Item = Order>) -> Obeyed {
+fn obey(mut session: Held, orders: impl IntoIterator<Item = Order>) -> Obeyed {
     for order in orders {
         match order {
-            Order::Surrender(to) => match to.send(session) {
-                Ok(()) => return Obeyed::Claimed,
-                // The claimant is gone: the session waits for the next one.
+            Order::Surrender(to) => match session.surrender(to) {
+                Ok(_) => return Obeyed::Claimed,
+                // It waits for the next claimant.
                 Err(back) => session = back,
             },
             Order::Replace(by) => return Obeyed::Leaves(session, Some(by)),

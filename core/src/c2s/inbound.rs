@@ -1,11 +1,10 @@
 //! What a bound client sends, frame by frame.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::oneshot;
 
-use super::C2s;
+use super::held::Held;
 use super::scratch::Scratch;
 use crate::ns;
 use crate::router::Out;
@@ -33,11 +32,10 @@ pub(super) enum Event {
 
 /// The reading half of a bound stream.
 pub(super) struct Inbound {
-    pub c2s: Arc<C2s>,
     pub framer: Framer,
     pub context: StreamContext,
     pub memo: AddressMemo,
-    pub session: Box<Session>,
+    pub held: Held,
     /// Why the stream ends, once what came before has been waited for.
     pub ending: Option<Box<Event>>,
 }
@@ -49,7 +47,7 @@ impl Inbound {
             return Some(*event);
         }
         if !octets.is_empty() {
-            self.session.shared.heard();
+            self.held.shared.heard();
         }
         let mut rest = octets;
         let event = loop {
@@ -67,7 +65,7 @@ impl Inbound {
         }
         // Everything that one read brought is delivered together: one lock and one wake-up per
         // recipient. It is delivered, too, when the stream ends right behind it.
-        if !self.c2s.router.perform_now(&mut scratch.out) {
+        if !self.held.c2s.router.perform_now(&mut scratch.out) {
             return event;
         }
         self.ending = event.map(Box::new);
@@ -93,12 +91,13 @@ impl Inbound {
     fn handle(&mut self, parsed: Parsed, scratch: &mut Scratch) -> Result<(), Event> {
         match parsed {
             Parsed::Stanza(stanza) => {
-                self.session.shared.received.fetch_add(1, Relaxed);
-                self.c2s.router.from_session(&mut self.session, stanza, &mut scratch.out);
+                self.held.shared.received.fetch_add(1, Relaxed);
+                let (c2s, session) = self.held.parts();
+                c2s.router.from_session(session, stanza, &mut scratch.out);
             }
             Parsed::Invalid { stanza, defect } => {
-                self.session.shared.received.fetch_add(1, Relaxed);
-                self.c2s.router.reject(&self.session, stanza, defect, &mut scratch.out);
+                self.held.shared.received.fetch_add(1, Relaxed);
+                self.held.c2s.router.reject(&self.held, stanza, defect, &mut scratch.out);
             }
             Parsed::Element(element) if element.ns == ns::SM => {
                 // An acknowledgement covers what was sent before it, also what still waits.
@@ -117,7 +116,7 @@ impl Inbound {
     }
 
     fn settle(&mut self, scratch: &mut Scratch) -> Result<(), Event> {
-        if self.c2s.router.perform_now(&mut scratch.out) {
+        if self.held.c2s.router.perform_now(&mut scratch.out) {
             return Err(Event::Wait(std::mem::take(&mut scratch.out)));
         }
         Ok(())
@@ -142,17 +141,19 @@ impl Inbound {
 
     /// Tells the client how far its stanzas are safe.
     pub fn acknowledge(&self, write: &mut Vec<u8>) {
-        if let Some(watermark) = self.session.shared.watermark() {
+        if let Some(watermark) = self.held.shared.watermark() {
             sm::write_answer(Counter(watermark.report()), write);
         }
     }
 
     fn acknowledged(&mut self, h: Counter, write: &mut Vec<u8>) -> Result<(), Event> {
-        let Some(resumable) = &mut self.session.resumable else { return Ok(()) };
+        let (c2s, Session { shared, resumable: Some(resumable), .. }) = self.held.parts() else {
+            return Ok(());
+        };
         resumable.asked = false;
         let fault = |error: sm::TooHigh| Event::Fault(error.into());
         for envelope in resumable.unacknowledged.acknowledge(h).map_err(fault)? {
-            self.c2s.delivered(&self.session.shared, &envelope);
+            c2s.delivered(shared, &envelope);
         }
         // What was sent after the question was not asked for yet.
         resumable.ask(write);
@@ -161,14 +162,14 @@ impl Inbound {
 
     fn enable(&mut self, resume: bool, max: Option<u32>, write: &mut Vec<u8>) {
         // XEP-0198 §3: once per stream.
-        if self.session.resumable.is_some() {
+        if self.held.resumable.is_some() {
             return sm::write_failed(Refusal::UnexpectedRequest, None, write);
         }
-        let resumable = self.c2s.resumable(&self.session.shared, resume, max);
-        self.session.shared.start_management(resumable.token.is_some());
+        let resumable = self.held.c2s.resumable(&self.held.shared, resume, max);
+        self.held.shared.start_management(resumable.token.is_some());
         // A window of 2^32 seconds is as good as any longer one.
         let window = resumable.window.as_secs().try_into().unwrap_or(u32::MAX);
         sm::write_enabled(resumable.token.as_deref().map(|token| (token, window)), write);
-        self.session.resumable = Some(Box::new(resumable));
+        self.held.resumable = Some(Box::new(resumable));
     }
 }

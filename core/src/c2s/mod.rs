@@ -10,7 +10,6 @@ use std::time::Duration;
 use compact_str::CompactString;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
@@ -22,11 +21,13 @@ use crate::session::registry::Bound as Place;
 use crate::session::{
     CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared,
 };
+use crate::shutdown::Tracker;
 use crate::stream::sm::{AckQueue, Counter, Refusal};
 use crate::stream::{Answer, BindRefusal, Blame, Profiles, StreamFault};
 
 mod bound;
 mod detached;
+mod held;
 mod idle;
 mod inbound;
 mod negotiate;
@@ -36,8 +37,9 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
-use bound::{Bound, End, Ended};
+use bound::{Bound, End};
 use detached::{Outcome, detached};
+use held::Held;
 use inbound::{Event, Inbound};
 use negotiate::Negotiated;
 pub use oracle::Oracle;
@@ -52,7 +54,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A session that a new connection has claimed.
 struct Resumed {
-    session: Box<Session>,
+    held: Held,
     /// How far the client's stanzas are safe: it sends the rest again.
     h: Counter,
 }
@@ -81,7 +83,7 @@ pub struct C2s {
     /// The node does not serve: who is bound now is told so at once.
     pub leaving: AtomicBool,
     /// Ends negotiations when the server stops.
-    pub stop: CancellationToken,
+    pub tracker: Tracker,
 }
 
 impl C2s {
@@ -91,10 +93,7 @@ impl C2s {
         let mut bound = match Box::pin(self.clone().open(arrival)).await {
             Ok(bound) => bound,
             Err(None) => return,
-            Err(Some(session)) => {
-                let ended = Ended { session, unflushed: Vec::new() };
-                return Box::pin(self.lost(ended)).await;
-            }
+            Err(Some(held)) => return Box::pin(self.lost(held)).await,
         };
         let event = loop {
             match bound.next().await {
@@ -110,10 +109,7 @@ impl C2s {
 
     /// From the TLS handshake to the bound session. A connection that is cut when it had a session
     /// already leaves that behind.
-    async fn open(
-        self: Arc<Self>,
-        arrival: Box<Arrival>,
-    ) -> Result<Box<Bound>, Option<Box<Session>>> {
+    async fn open(self: Arc<Self>, arrival: Box<Arrival>) -> Result<Box<Bound>, Option<Box<Held>>> {
         let Arrival { mut io, peer, direct_tls, counted } = *arrival;
         if direct_tls
             && let Err(error) = io.accept_tls(&self.tls, 0, Instant::now() + HANDSHAKE).await
@@ -126,15 +122,14 @@ impl C2s {
         let mut ready = match negotiation {
             Negotiated::Ready(ready) => *ready,
             Negotiated::Ended => return Err(None),
-            Negotiated::Cut(session) => return Err(Some(session)),
+            Negotiated::Cut(held) => return Err(Some(held)),
         };
-        let again = negotiate::unacknowledged(&mut ready.session);
+        let again = negotiate::unacknowledged(&mut ready.held);
         let inbound = Inbound {
-            c2s: self,
             framer: ready.framer,
             context: ready.context,
             memo: ready.memo,
-            session: ready.session,
+            held: ready.held,
             ending: None,
         };
         let mut bound = Box::new(Bound::new(ready.io, inbound));
@@ -144,36 +139,41 @@ impl C2s {
 
     async fn close(self: Arc<Self>, bound: Box<Bound>, event: Event) {
         match bound.end(event).await {
-            End::Surrendered(unflushed) => self.reroute(unflushed).await,
-            End::Over(Ended { session, unflushed }, replaced_by) => {
-                self.end(session, unflushed).await;
+            End::Surrendered(shared, unflushed) => self.reroute(&shared, unflushed).await,
+            End::Over(held, replaced_by) => {
+                self.over(held).await;
                 drop(replaced_by);
             }
-            End::Lost(ended) => self.lost(ended).await,
+            End::Lost(held) => self.lost(Box::new(held)).await,
         }
     }
 
-    async fn lost(self: Arc<Self>, ended: Ended) {
-        let Ended { session, unflushed } = ended;
-        let may_resume = session.resumable.as_ref().is_some_and(|r| r.token.is_some());
+    async fn lost(self: Arc<Self>, mut held: Box<Held>) {
+        let may_resume = held.resumable.as_ref().is_some_and(|r| r.token.is_some());
         if !may_resume {
-            return self.end(session, unflushed).await;
+            return self.over(*held).await;
         }
-        self.reroute(unflushed).await;
-        match detached(&self.router.im, session).await {
+        let unflushed = std::mem::take(&mut held.unflushed);
+        self.reroute(&held.shared, unflushed).await;
+        match detached(*held).await {
             Outcome::Claimed => {}
-            Outcome::Over(session, replaced_by) => {
-                self.end(session, Vec::new()).await;
+            Outcome::Over(held, replaced_by) => {
+                self.over(held).await;
                 drop(replaced_by);
             }
         }
+    }
+
+    async fn over(self: Arc<Self>, held: Held) {
+        let (session, unflushed) = held.release();
+        self.end(session, unflushed).await;
     }
 
     /// Finds another home for stanzas that were lost with a connection whose session goes on.
-    async fn reroute(&self, lost: Vec<Envelope>) {
+    async fn reroute(&self, shared: &Arc<Shared>, lost: Vec<Envelope>) {
         let mut out = Out::default();
         for envelope in lost {
-            self.router.undelivered(None, envelope, &mut out);
+            self.router.undelivered(Some(shared), envelope, &mut out);
         }
         self.router.perform(&mut out).await;
     }
@@ -182,22 +182,16 @@ impl C2s {
     /// client did not get goes elsewhere.
     async fn end(self: Arc<Self>, mut session: Box<Session>, written: Vec<Envelope>) {
         let shared = session.shared.clone();
-        let _ending = Ending::begin(&self.ending);
-        self.router.registry.unbind(&shared);
-        let mut out = Out::default();
-        self.router.im.session_ended(&mut session, &mut out);
         let resumable = session.resumable.take();
         let token = resumable.as_ref().and_then(|r| r.token.clone());
+        let _ending = Ending::begin(&self, &shared, token);
+        let mut out = Out::default();
+        self.router.im.session_ended(&mut session, &mut out);
         let queued = resumable.into_iter().flat_map(|r| r.unacknowledged.into_unacked());
         for envelope in written.into_iter().chain(queued).chain(shared.mailbox.close()) {
             self.router.undelivered(Some(&shared), envelope, &mut out);
         }
         self.router.perform(&mut out).await;
-        // Who claims the session until now waits, so that what he binds instead finds everything.
-        if let Some(token) = token {
-            self.router.registry.forget_resume(&token);
-        }
-        shared.mailbox.end();
     }
 
     /// Sessions that are there, or not yet wholly gone.
@@ -218,11 +212,11 @@ impl C2s {
     /// so; otherwise it is closed first, and its contacts learn of its end before they learn of
     /// the new one.
     async fn bind(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         jid: Jid,
         origin: Origin,
-    ) -> Result<Box<Session>, BindRefusal> {
+    ) -> Result<Held, BindRefusal> {
         let registry = &self.router.registry;
         let host = self.router.hosts.find(jid.domain()).unwrap_or(HostId::FIRST);
         let local = jid.local().unwrap_or_default();
@@ -250,13 +244,14 @@ impl C2s {
         if self.leaving.load(Ordering::SeqCst) {
             shared.mailbox.order(Order::Close(CloseReason::Shutdown));
         }
+        let held = Held::new(self, Box::new(Session::new(shared)));
         if let Place::Replaced(Entry::Local(old)) = place {
             let (done, over) = oneshot::channel();
             old.mailbox.order(Order::Replace(done));
             // It answers by dropping its end, when everything is done.
             let _ = timeout(HANDOVER, over).await;
         }
-        Ok(Box::new(Session::new(shared)))
+        Ok(held)
     }
 
     /// Claims the session of `previd`, wherever it is, and takes off what the client has by now.
@@ -281,8 +276,8 @@ impl C2s {
                 claim.try_recv().ok()
             }
         };
-        let mut session = claimed.ok_or(refused(Refusal::ItemNotFound))?;
-        let Some(resumable) = &mut session.resumable else {
+        let mut held = Held::new(self, claimed.ok_or(refused(Refusal::ItemNotFound))?);
+        let Some(resumable) = &mut held.resumable else {
             return Err(refused(Refusal::ItemNotFound));
         };
         let acknowledged = resumable.unacknowledged.acknowledge(h);
@@ -291,13 +286,13 @@ impl C2s {
             Ok(taken) => taken.iter().for_each(|envelope| self.delivered(&shared, envelope)),
             Err(error) => {
                 tracing::debug!(jid = %shared.jid, %error, "resumption with a wrong count");
-                self.clone().end(session, Vec::new()).await;
+                self.clone().over(held).await;
                 return Err(refused(Refusal::ItemNotFound));
             }
         }
         let h = settled(&shared).await;
-        self.wake(&mut session);
-        Ok(Resumed { session, h })
+        self.wake(&mut held);
+        Ok(Resumed { held, h })
     }
 
     /// Makes a session ready for its new connection.
@@ -361,18 +356,28 @@ fn note(who: &dyn Display, fault: &StreamFault) {
     }
 }
 
-/// Counts a session while it ends, however that goes.
-struct Ending<'c>(&'c AtomicUsize);
+/// A session while it ends, however that goes: counted until nothing of it is left.
+struct Ending<'c> {
+    c2s: &'c C2s,
+    shared: &'c Shared,
+    token: Option<CompactString>,
+}
 
 impl<'c> Ending<'c> {
-    fn begin(count: &'c AtomicUsize) -> Ending<'c> {
-        count.fetch_add(1, Ordering::AcqRel);
-        Ending(count)
+    fn begin(c2s: &'c C2s, shared: &'c Arc<Shared>, token: Option<CompactString>) -> Ending<'c> {
+        c2s.ending.fetch_add(1, Ordering::AcqRel);
+        c2s.router.registry.unbind(shared);
+        Ending { c2s, shared, token }
     }
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        // Who claims the session until now waits, so that what he binds instead finds everything.
+        if let Some(token) = &self.token {
+            self.c2s.router.registry.forget_resume(token);
+        }
+        self.shared.mailbox.end();
+        self.c2s.ending.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::bound::render;
+use super::held::Held;
 use super::{C2s, Resumed, Settings, note};
 use crate::host::HostId;
 use crate::net::Io;
@@ -27,7 +28,7 @@ pub(super) struct Ready {
     pub framer: Framer,
     pub context: StreamContext,
     pub memo: AddressMemo,
-    pub session: Box<Session>,
+    pub held: Held,
 }
 
 /// Why there is no session.
@@ -73,7 +74,7 @@ struct Negotiation {
     state: StreamState,
     out: Outputs,
     mechanism: &'static str,
-    session: Option<Box<Session>>,
+    held: Option<Held>,
     /// The first header is in.
     opened: bool,
     begun: Instant,
@@ -86,7 +87,7 @@ pub(super) enum Negotiated {
     /// The connection ended before.
     Ended,
     /// The connection ended when it had a session already.
-    Cut(Box<Session>),
+    Cut(Box<Held>),
 }
 
 /// Negotiates until there is a session or the connection ends.
@@ -101,7 +102,7 @@ pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io, peer: SocketAddr) -> Negoti
         memo: AddressMemo::default(),
         out: Outputs::new(),
         mechanism: "",
-        session: None,
+        held: None,
         opened: false,
         begun: Instant::now(),
         c2s,
@@ -110,7 +111,7 @@ pub(super) async fn negotiate(c2s: Arc<C2s>, io: Io, peer: SocketAddr) -> Negoti
         Ok(()) => negotiation.ready(),
         Err(failure) => {
             negotiation.fail(failure).await;
-            negotiation.session.map_or(Negotiated::Ended, Negotiated::Cut)
+            negotiation.held.map_or(Negotiated::Ended, |held| Negotiated::Cut(Box::new(held)))
         }
     }
 }
@@ -120,7 +121,7 @@ impl Negotiation {
         while !matches!(self.state, StreamState::Bound(_)) {
             let (c2s, deadline) = (self.c2s.clone(), self.deadline());
             let frame = timeout_at(deadline, self.frame());
-            let frame = c2s.stop.run_until_cancelled(frame).await;
+            let frame = c2s.tracker.soft().run_until_cancelled(frame).await;
             let frame = match frame.ok_or(StreamFault::SystemShutdown)? {
                 Ok(frame) => frame?,
                 Err(_) => {
@@ -225,24 +226,24 @@ impl Negotiation {
     }
 
     async fn answer(&mut self, question: Question) -> Result<Answer, Failure> {
-        let (session, answer) = match question {
+        let (held, answer) = match question {
             Question::Bind { account, jid, .. } => {
                 let origin = self.c2s.origin(self.peer, &self.io, self.mechanism);
                 match self.c2s.bind(account, jid, origin).await {
-                    Ok(session) => {
-                        let jid = session.jid().clone();
-                        (session, Answer::Bound(jid))
+                    Ok(held) => {
+                        let jid = held.jid().clone();
+                        (held, Answer::Bound(jid))
                     }
                     Err(refusal) => return Ok(Answer::BindRefused(refusal)),
                 }
             }
             Question::Resume { account, previd, h, .. } => {
                 match self.c2s.resume(account, &previd, h).await {
-                    Ok(Resumed { session, h }) => {
+                    Ok(Resumed { held, h }) => {
                         let origin = self.c2s.origin(self.peer, &self.io, self.mechanism);
-                        session.shared.moved(origin);
-                        let jid = session.jid().clone();
-                        (session, Answer::Resumed { jid, h })
+                        held.shared.moved(origin);
+                        let jid = held.jid().clone();
+                        (held, Answer::Resumed { jid, h })
                     }
                     Err(refused) => return Ok(refused),
                 }
@@ -253,7 +254,7 @@ impl Negotiation {
                 return answer.map_err(|_| StreamFault::TimedOut.into());
             }
         };
-        self.session = Some(session);
+        self.held = Some(held);
         Ok(answer)
     }
 
@@ -303,13 +304,13 @@ impl Negotiation {
 
     /// Hands over to the bound stream.
     fn ready(self) -> Negotiated {
-        let Some(session) = self.session else { return Negotiated::Ended };
+        let Some(held) = self.held else { return Negotiated::Ended };
         Negotiated::Ready(Box::new(Ready {
             io: self.io,
             framer: self.framer,
             context: self.context,
             memo: self.memo,
-            session,
+            held,
         }))
     }
 }

@@ -83,7 +83,7 @@ impl Xmpp {
             profiles: profiles(foundation, router.hosts.clone(), services.clone()),
             settings: c2s::Settings::of(properties),
             leaving: AtomicBool::new(true),
-            stop: tracker.soft().clone(),
+            tracker: tracker.clone(),
             router: router.clone(),
             ending: AtomicUsize::new(0),
         });
