@@ -262,6 +262,18 @@ impl Accounts {
         Ok(self.find(host, username).await?.is_some())
     }
 
+    /// Whether `account` still has the prepared name and may be logged in.
+    pub async fn is_active(
+        &self,
+        host: HostId,
+        username: &str,
+        account: AccountId,
+    ) -> Result<bool, StorageError> {
+        let login = self.find(host, username).await?;
+        let standing = login.map(|login| login.standing(self.clock.now()));
+        Ok(standing == Some(Standing::Active(account)))
+    }
+
     /// The keys to authenticate a prepared name by. An unknown name gets fake ones that stay the
     /// same, so that nobody learns from the answer which names exist.
     pub async fn scram_keys(

@@ -159,14 +159,20 @@ impl Bound {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
+        // Its account is gone, or the node must not serve any more: the mailbox has the order.
+        if self.inbound.held.shared.mailbox.is_ending() {
+            return Poll::Pending;
+        }
         // What an earlier wait left over comes first.
         if let Some(event) = self.inbound.read(&[], scratch) {
             return Poll::Ready(event);
         }
         for _ in 0..READS {
             if !self.may_read(cx) {
+                self.inbound.held.shared.stop_reading();
                 return Poll::Pending;
             }
+            self.inbound.held.shared.go_on_reading();
             let (inbound, mut event) = (&mut self.inbound, None);
             let read = self.io.poll_read(cx, &mut |octets| match event {
                 None => event = inbound.read(octets, scratch),

@@ -50,7 +50,7 @@ impl C2s {
         }
     }
 
-    fn look(&self, pause: u32, limit: u32) {
+    pub(super) fn look(&self, pause: u32, limit: u32) {
         let mut silent = Vec::new();
         self.router.registry.each_local(|session| {
             let Some(now) = session.lengthen_silence(pause) else { return };

@@ -98,6 +98,7 @@ impl C2s {
         let event = loop {
             match bound.next().await {
                 Event::Wait(mut out) => {
+                    bound.inbound.held.shared.stop_reading();
                     let router = self.router.clone();
                     Box::pin(async move { router.perform(&mut out).await }).await;
                 }
@@ -251,7 +252,28 @@ impl C2s {
             // It answers by dropping its end, when everything is done.
             let _ = timeout(HANDOVER, over).await;
         }
-        Ok(held)
+        match self.still_allowed(&held).await {
+            Ok(()) => Ok(held),
+            Err(refusal) => {
+                self.clone().over(held).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whether the account was neither removed nor disabled during the login. Looked at after the
+    /// session is registered: whoever does that ends all sessions which he finds afterwards.
+    async fn still_allowed(&self, session: &Session) -> Result<(), BindRefusal> {
+        let Shared { host, account, jid, .. } = &*session.shared;
+        let name = jid.local().unwrap_or_default();
+        match self.oracle.accounts.is_active(*host, name, *account).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(BindRefusal::NotAllowed),
+            Err(error) => {
+                tracing::error!(%jid, %error, "an account could not be looked up");
+                Err(BindRefusal::InternalServerError)
+            }
+        }
     }
 
     /// Claims the session of `previd`, wherever it is, and takes off what the client has by now.
@@ -291,23 +313,26 @@ impl C2s {
             }
         }
         let h = settled(&shared).await;
-        self.wake(&mut held);
+        if !self.wake(&mut held) {
+            // Presence and roster pushes have passed it by: its client must begin anew.
+            self.clone().over(held).await;
+            return Err(Answer::ResumeRefused { refusal: Refusal::ItemNotFound, h: Some(h) });
+        }
         Ok(Resumed { held, h })
     }
 
-    /// Makes a session ready for its new connection.
-    fn wake(&self, session: &mut Session) {
-        let Session { shared, resumable: Some(resumable), .. } = session else { return };
+    /// Makes a session ready for its new connection. False when it does not have everything that
+    /// came for it.
+    fn wake(&self, session: &mut Session) -> bool {
+        let Session { shared, resumable: Some(resumable), .. } = session else { return false };
         shared.heard();
         resumable.asked = false;
         let mut waiting = VecDeque::new();
-        let refused = shared.mailbox.reopen(&mut waiting);
+        let is_whole = shared.mailbox.catch_up(&mut waiting);
         for envelope in waiting {
             resumable.keep(envelope);
         }
-        if refused && shared.takes_messages() {
-            self.router.im.flush_stored(shared);
-        }
+        is_whole
     }
 
     /// The XEP-0198 part of a session that enables it.

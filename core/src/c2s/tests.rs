@@ -1,7 +1,10 @@
-use self::server::{Server, eventually};
+use tokio::sync::Semaphore;
+
+use self::server::{Client, Server, eventually};
 use super::*;
 use crate::router::{IqTable, Request, Target};
-use crate::stanza::Stanza;
+use crate::stanza::{PresenceType, Stanza};
+use crate::xml::Element;
 
 mod server;
 
@@ -69,4 +72,109 @@ async fn a_bug_takes_no_other_stanza_with_it() {
     romeo.send(&format!("{CHAT}<iq type='set' id='1'><x xmlns='bug'/></iq>")).await;
     juliet.expect("<body>hi</body>").await;
     eventually("only juliet is left", async || server.c2s.sessions() == 1).await;
+}
+
+/// Her mailbox was full for a while: what is not durable is lost to the old session.
+#[tokio::test]
+async fn a_session_that_missed_something_is_not_resumed() {
+    let server = Server::start(|_| {}).await;
+    let mut juliet = server.client("juliet/balcony").await;
+    juliet.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/><presence/>").await;
+    let enabled = juliet.expect("/>").await;
+    let token = enabled.split(" id='").nth(1).unwrap().split('\'').next().unwrap();
+    juliet.expect("<presence").await;
+    juliet.send("<iq type='result' id='1'/>").await;
+    let shared = juliet.shared.clone();
+    drop(juliet);
+    eventually("she is away", async || !shared.is_connected()).await;
+    let news = Element::new("status", "").with_text(&"x".repeat(10_000));
+    let news = Arc::new(Stanza::presence(PresenceType::Available).with_child(&news));
+    eventually("it is full", async || shared.mailbox.push(Envelope::new(news.clone())).is_err())
+        .await;
+    let account = server.account("juliet").await;
+    let answer = server.c2s.resume(account, token, Counter(1)).await.err();
+    let Some(Answer::ResumeRefused { refusal, h }) = answer else { panic!("it was resumed") };
+    assert_eq!((refusal, h), (Refusal::ItemNotFound, Some(Counter(2))));
+    assert_eq!(server.c2s.sessions(), 0, "her next bind finds everything");
+}
+
+/// Juliet's request waits for `gate`, and then for whatever `serve` does with the permit.
+async fn waiting(gate: &Arc<Semaphore>) -> (Server, Client, Client) {
+    let gate = gate.clone();
+    let wait = move |_: Request, out: &mut Out| {
+        let gate = gate.clone();
+        out.wait(async move {
+            gate.acquire().await.unwrap().forget();
+            Out::default()
+        });
+    };
+    let server = Server::start(|iqs| iqs.register("wait", &[Target::Own], wait)).await;
+    let mut romeo = server.client("romeo/orchard").await;
+    romeo.send("<presence/>").await;
+    romeo.expect("<presence").await;
+    let mut juliet = server.client("juliet/balcony").await;
+    juliet.send("<iq type='set' id='1'><x xmlns='wait'/></iq>").await;
+    let shared = juliet.shared.clone();
+    eventually("it waits", async || shared.lengthen_silence(0).is_none()).await;
+    (server, juliet, romeo)
+}
+
+/// As a removed account is: what its client sent behind the removal is not routed.
+#[tokio::test]
+async fn who_must_end_is_read_no_further() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (_server, mut juliet, mut romeo) = waiting(&gate).await;
+    juliet.send("<message to='romeo@hearth.example'><body>too late</body></message>").await;
+    juliet.shared.mailbox.order(Order::Close(CloseReason::Kicked));
+    gate.add_permits(1);
+    let rest = juliet.rest().await;
+    assert!(rest.contains("</stream:stream>"), "{rest}");
+    romeo.send("<message to='romeo@hearth.example'><body>the last</body></message>").await;
+    let got = romeo.expect("the last").await;
+    assert!(!got.contains("too late"), "{got}");
+}
+
+#[tokio::test]
+async fn who_is_not_read_is_not_idle() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (server, mut juliet, _romeo) = waiting(&gate).await;
+    for _ in 0..3 {
+        server.c2s.look(30, 60);
+    }
+    gate.add_permits(1);
+    juliet.send(&CHAT.replace("hi", "still here")).await;
+    juliet.send("<presence/>").await;
+    juliet.expect("<presence").await;
+    assert_eq!(juliet.shared.lengthen_silence(1), Some(1), "and now its silence counts again");
+}
+
+/// Her messages cannot be stored, however long anybody waits.
+#[tokio::test]
+async fn what_can_never_be_stored_goes_back_to_its_sender() {
+    let server = Server::start(|_| {}).await;
+    server.break_offline_messages().await;
+    let mut romeo = server.client("romeo/orchard").await;
+    romeo.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    romeo.send(CHAT).await;
+    let error = romeo.expect("</message>").await;
+    assert!(error.contains("<service-unavailable "), "{error}");
+    romeo.send("<r xmlns='urn:xmpp:sm:3'/>").await;
+    romeo.expect("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+}
+
+/// The account went while its client was signing in: whoever ends its sessions did not see this one.
+#[tokio::test]
+async fn an_account_that_is_gone_by_now_gets_no_session() {
+    let server = Server::start(|_| {}).await;
+    let (juliet, romeo) = (server.account("juliet").await, server.account("romeo").await);
+    let accounts = &server.c2s.oracle.accounts;
+    accounts.delete(HostId::FIRST, "juliet").await.unwrap();
+    accounts.set_disabled(HostId::FIRST, "romeo", true).await.unwrap();
+    for (account, name) in [(juliet, "juliet"), (romeo, "romeo")] {
+        let refused = server.bind(account, &format!("{name}/late")).await.err();
+        assert!(matches!(refused, Some(BindRefusal::NotAllowed)), "{name}");
+    }
+    assert_eq!(server.c2s.sessions(), 0);
+    accounts.create(HostId::FIRST, "juliet", "secret").await.unwrap();
+    assert!(server.bind(juliet, "juliet/late").await.is_err(), "the name is another's now");
 }

@@ -9,7 +9,7 @@ pub mod subscription;
 #[cfg(test)]
 mod testing;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use smallvec::SmallVec;
 
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::properties::{Declared, Live, Properties, Property};
-use crate::router::{Hosts, Out};
+use crate::router::{Hosts, Out, Router};
 use crate::session::registry::Entries;
 use crate::session::{Entry, Registry, Shared, ToOverride};
 use crate::shutdown::Tracker;
@@ -128,6 +128,7 @@ pub struct Im {
     rosters: roster::Cache,
     spool: offline::Spool,
     endings: presence::Endings,
+    router: OnceLock<Weak<Router>>,
 }
 
 /// Sessions of one account on this node.
@@ -148,7 +149,21 @@ impl Im {
             settings,
             spool,
             endings: presence::Endings::default(),
+            router: OnceLock::new(),
         })
+    }
+
+    /// Who carries out what is caused while nobody waits for it. The router stands on this module,
+    /// so it comes later.
+    pub fn set_router(&self, router: &Arc<Router>) {
+        self.router.get_or_init(|| Arc::downgrade(router));
+    }
+
+    /// Carries out what was caused while nobody waited for it.
+    fn perform_late(&self, mut out: Out) {
+        // Without a router the server is gone.
+        let Some(router) = self.router.get().and_then(Weak::upgrade) else { return };
+        self.tracker.spawn("late routing", async move { router.perform(&mut out).await });
     }
 
     /// The account `owner`, a bare address, was deleted: removes its contacts, requests and

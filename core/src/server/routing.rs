@@ -73,6 +73,7 @@ impl Routing {
             messages: metrics
                 .counter(series("hearth_messages_total", "Messages that came to be routed.")),
         });
+        router.im.set_router(&router);
         Routing { router, removal, services }
     }
 }

@@ -93,6 +93,11 @@ impl Order {
             Order::Close(CloseReason::Stalled | CloseReason::Idle) => 4,
         }
     }
+
+    /// Ends the session, not only its connection.
+    fn is_final(&self) -> bool {
+        matches!(self.rank(), 1 | 2)
+    }
 }
 
 /// Result of [`Mailbox::poll`]: how many envelopes were taken, and the orders, the strongest first.
@@ -118,13 +123,16 @@ pub struct Mailbox {
     inner: Mutex<Inner>,
     /// Written under the lock, read without it by those who choose recipients.
     closed: AtomicBool,
+    /// Set under the lock: an order waits that ends the session.
+    ending: AtomicBool,
     limit: usize,
 }
 
 impl Mailbox {
     /// `limit`: octets that may wait before the session counts as stalled.
     pub fn new(limit: usize) -> Mailbox {
-        Mailbox { inner: Mutex::default(), closed: AtomicBool::new(false), limit }
+        let (closed, ending) = (AtomicBool::new(false), AtomicBool::new(false));
+        Mailbox { inner: Mutex::default(), closed, ending, limit }
     }
 
     /// Queues envelopes under one lock and wakes the reader once. What a closed mailbox does not
@@ -163,6 +171,9 @@ impl Mailbox {
         let mut inner = self.inner.lock();
         if inner.ended {
             return;
+        }
+        if order.is_final() {
+            self.ending.store(true, Ordering::Release);
         }
         inner.orders.push(order);
         let waker = inner.waker.take();
@@ -224,14 +235,21 @@ impl Mailbox {
         inner.orders = SmallVec::new();
     }
 
-    /// The client of a stalled session came back: accepts again, and moves what waits to the end of
-    /// `into`. True when something may have been refused meanwhile.
-    pub fn reopen(&self, into: &mut VecDeque<Envelope>) -> bool {
+    /// The client is back: moves what waits to the end of `into`. False, and nothing is moved, when
+    /// something may have been refused meanwhile.
+    pub fn catch_up(&self, into: &mut VecDeque<Envelope>) -> bool {
         let mut inner = self.inner.lock();
-        inner.orders.retain(|order| !matches!(order, Order::Close(CloseReason::Stalled)));
+        if self.is_closed() {
+            return false;
+        }
         into.append(&mut inner.queue);
         inner.bytes = 0;
-        self.closed.swap(false, Ordering::AcqRel)
+        true
+    }
+
+    /// An order has come that ends the session: nothing that its client sends counts any more.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// Refuses what is pushed: the session ended, or its client does not read.

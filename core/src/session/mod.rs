@@ -65,7 +65,7 @@ pub struct Shared {
     pub received: AtomicU64,
     pub sent: AtomicU64,
     /// Seconds in which nothing came from the client, as far as they were counted; [`AWAY`] without
-    /// a connection.
+    /// a connection, [`UNREAD`] while the server does not read.
     silence: AtomicU32,
 }
 
@@ -79,6 +79,8 @@ struct Changing {
 
 /// A session that waits for its client to come back.
 const AWAY: u32 = u32::MAX;
+/// A session whose client may say what it likes: the server does not listen for the moment.
+const UNREAD: u32 = u32::MAX - 1;
 
 impl Shared {
     pub fn new(
@@ -118,15 +120,30 @@ impl Shared {
         self.silence.store(AWAY, Ordering::Relaxed);
     }
 
+    /// The server reads no further for a while: the silence is its own.
+    pub fn stop_reading(&self) {
+        if self.silence.load(Ordering::Relaxed) != UNREAD {
+            self.silence.store(UNREAD, Ordering::Relaxed);
+        }
+    }
+
+    /// The server reads again.
+    pub fn go_on_reading(&self) {
+        if self.silence.load(Ordering::Relaxed) == UNREAD {
+            self.heard();
+        }
+    }
+
     /// Has a connection.
     pub fn is_connected(&self) -> bool {
         self.silence().is_some()
     }
 
-    /// Counts `seconds` more of silence and returns all of it; `None` without a connection.
+    /// Counts `seconds` more of silence and returns all of it; `None` when it means nothing.
     pub fn lengthen_silence(&self, seconds: u32) -> Option<u32> {
-        let longer =
-            |silence: u32| (silence != AWAY).then(|| silence.saturating_add(seconds).min(AWAY - 1));
+        let longer = |silence: u32| {
+            (silence < UNREAD).then(|| silence.saturating_add(seconds).min(UNREAD - 1))
+        };
         let before = self.silence.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
         before.ok().and_then(longer)
     }

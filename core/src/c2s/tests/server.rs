@@ -88,6 +88,7 @@ impl Server {
             messages: Arc::default(),
             clock: clock.clone(),
         });
+        router.im.set_router(&router);
         let folder = tempfile::tempdir().unwrap();
         let wall = UNIX_EPOCH + Duration::from_millis(NOW.0 as u64);
         let certificates = Certificates::open(folder.path(), ["hearth.example", ""], wall).unwrap();
@@ -119,8 +120,9 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let connect = TcpStream::connect(listener.local_addr().unwrap());
         let (stream, accepted) = tokio::join!(connect, listener.accept());
-        let (ours, peer) = accepted.unwrap();
-        let held = self.bind(address, peer).await.unwrap();
+        let (ours, _) = accepted.unwrap();
+        let account = self.account(address.split('/').next().unwrap()).await;
+        let held = self.bind(account, address).await.unwrap();
         let shared = held.shared.clone();
         let mut framer = Framer::new(FrameLimits::AUTHENTICATED);
         framer.next(&mut &HEADER[..]).unwrap();
@@ -138,13 +140,19 @@ impl Server {
 
     pub(in crate::c2s) async fn bind(
         &self,
+        account: AccountId,
         address: &str,
-        peer: SocketAddr,
     ) -> Result<Held, BindRefusal> {
         let jid = Jid::parse(&address.replace('/', "@hearth.example/")).unwrap();
-        let account = self.account(jid.local().unwrap()).await;
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let origin = Origin { peer, tls: None, mechanism: "PLAIN", since: NOW };
         self.c2s.bind(account, jid, origin).await
+    }
+
+    /// Makes every statement about offline messages fail for good.
+    pub async fn break_offline_messages(&self) {
+        let drop = "DROP TABLE offline_messages";
+        self.test.db.write(move |tx| Box::pin(tx.script(drop))).await.unwrap();
     }
 
     /// Messages of the account in the offline table.
@@ -169,7 +177,10 @@ impl Server {
 async fn attend(c2s: Arc<C2s>, mut bound: Box<Bound>) {
     let event = loop {
         match bound.next().await {
-            Event::Wait(mut out) => c2s.router.perform(&mut out).await,
+            Event::Wait(mut out) => {
+                bound.inbound.held.shared.stop_reading();
+                c2s.router.perform(&mut out).await;
+            }
             event => break event,
         }
     };
@@ -237,7 +248,7 @@ fn settings() -> Settings {
     Settings {
         resource_conflict: Live::fixed(ResourceConflict::Replace),
         resume_seconds: Live::fixed(300),
-        queue_stanzas: Live::fixed(10_000),
+        queue_stanzas: Live::fixed(16),
         queue_kb: Live::fixed(8192),
         mailbox_kb: Live::fixed(64),
         sessions: Live::fixed(10),

@@ -101,12 +101,22 @@ impl Im {
         let id = duty.as_ref().map_or_else(|| self.clock.stanza_id(), |duty| duty.id);
         let im = self.clone();
         let values = params![key.host, key.account, id, id.time(), size as i64, bytes];
-        self.append(store::ADD, values, move || {
-            if let Some(duty) = &duty {
-                duty.release();
+        self.append(store::ADD, values, move |outcome| match outcome {
+            Ok(()) => {
+                if let Some(duty) = &duty {
+                    duty.release();
+                }
+                // Somebody may have come while the message was on its way into the table.
+                im.flush_soon(key, &owner);
             }
-            // Somebody may have come while the message was on its way into the table.
-            im.flush_soon(key, &owner);
+            // The server stops before the database came back: nothing was promised.
+            Err(error) if error.is_transient() || *error == StorageError::Closed => {}
+            Err(_) => {
+                im.spool.forget(key);
+                let mut out = Out::default();
+                settle(Fate::Bounce, &stanza, duty.as_ref(), &mut out);
+                im.perform_late(out);
+            }
         });
     }
 
@@ -128,9 +138,10 @@ impl Im {
                 held_by.session as i64,
             ];
             let (im, key) = (self.clone(), Key::from(&**holder));
-            self.append(store::SPOOL, values, move || {
+            self.append(store::SPOOL, values, move |outcome| {
+                // Without a copy the message is still the holder's, and its sender waits for him.
                 // Acknowledged while it was on its way: nobody saw that there would be a row.
-                if duty.set_spooled() {
+                if outcome.is_ok() && duty.set_spooled() {
                     im.remove(key, duty.id);
                 }
             });
@@ -153,7 +164,11 @@ impl Im {
         let (im, owner) = (self.clone(), holder.jid.clone());
         let (node, incarnation) = self.spool.node();
         let values = params![key.host, key.account, id, node, incarnation];
-        self.append(store::FREE, values, move || im.flush_soon(key, &owner));
+        self.append(store::FREE, values, move |outcome| {
+            if outcome.is_ok() {
+                im.flush_soon(key, &owner);
+            }
+        });
     }
 
     /// Frees what earlier runs and other nodes hold, and forgets what is known of the tables: others
@@ -174,21 +189,17 @@ impl Im {
 
     fn remove(&self, key: Key, id: StanzaId) {
         self.spool.forget(key);
-        self.append(store::REMOVE, params![key.host, key.account, id], || {});
+        self.append(store::REMOVE, params![key.host, key.account, id], |_| {});
     }
 
-    /// An append; `committed` is called when it is durable.
+    /// An append; `done` is called when it is durable, or never will be.
     fn append(
         &self,
         statement: &'static str,
         values: &[Value],
-        committed: impl FnOnce() + Send + 'static,
+        done: impl FnOnce(Result<(), &StorageError>) + Send + 'static,
     ) {
-        let done = Done::Call(Box::new(move |outcome| {
-            if outcome.is_ok() {
-                committed();
-            }
-        }));
+        let done = Done::Call(Box::new(done));
         self.db.append(Append { statement, params: values.to_vec(), id: None, done });
     }
 
@@ -199,11 +210,6 @@ impl Im {
             im.hand_over(&session).await;
             Out::default()
         });
-    }
-
-    /// The same from where nobody can wait: `session` did not take what came for it, and does now.
-    pub fn flush_stored(self: &Arc<Self>, session: &Arc<Shared>) {
-        self.flush_soon(Key::from(&**session), &session.jid);
     }
 }
 
