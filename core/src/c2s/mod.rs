@@ -17,6 +17,7 @@ use crate::net::Io;
 use crate::net::limits::Counted;
 use crate::net::tls::TlsAcceptor;
 use crate::router::{Out, Router};
+use crate::session::duty::is_durable;
 use crate::session::registry::Bound as Place;
 use crate::session::{
     CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared,
@@ -47,7 +48,8 @@ pub use settings::{ResourceConflict, Settings};
 
 /// How long a session that is replaced or claimed may take to let go.
 const HANDOVER: Duration = Duration::from_secs(5);
-/// How long a resumption waits until what the client sent before is safe.
+/// How long a resumption waits until what the client sent before is safe, and the end of a session
+/// until what it held is.
 const SETTLING: Duration = Duration::from_secs(3);
 /// Time for a direct TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -189,10 +191,16 @@ impl C2s {
         let mut out = Out::default();
         self.router.im.session_ended(&mut session, &mut out);
         let queued = resumable.into_iter().flat_map(|r| r.unacknowledged.into_unacked());
+        let mut is_kept = false;
         for envelope in written.into_iter().chain(queued).chain(shared.mailbox.close()) {
+            is_kept |= is_durable(&envelope.stanza);
             self.router.undelivered(Some(&shared), envelope, &mut out);
         }
         self.router.perform(&mut out).await;
+        if is_kept {
+            // Who comes instead of this session is given the oldest first.
+            let _ = timeout(SETTLING, self.router.im.stored(&shared)).await;
+        }
     }
 
     /// Sessions that are there, or not yet wholly gone.

@@ -2,6 +2,8 @@ use tokio::sync::Semaphore;
 
 use self::server::{Client, Server, eventually};
 use super::*;
+use crate::auth::profile::Lockout;
+use crate::clock::Timestamp;
 use crate::router::{IqTable, Request, Target};
 use crate::stanza::{PresenceType, Stanza};
 use crate::xml::Element;
@@ -169,7 +171,8 @@ async fn an_account_that_is_gone_by_now_gets_no_session() {
     let (juliet, romeo) = (server.account("juliet").await, server.account("romeo").await);
     let accounts = &server.c2s.oracle.accounts;
     accounts.delete(HostId::FIRST, "juliet").await.unwrap();
-    accounts.set_disabled(HostId::FIRST, "romeo", true).await.unwrap();
+    let lockout = Lockout { from: Timestamp(0), until: None, reason: None };
+    accounts.set_lockout(HostId::FIRST, "romeo", Some(lockout)).await.unwrap();
     for (account, name) in [(juliet, "juliet"), (romeo, "romeo")] {
         let refused = server.bind(account, &format!("{name}/late")).await.err();
         assert!(matches!(refused, Some(BindRefusal::NotAllowed)), "{name}");

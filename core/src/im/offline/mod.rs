@@ -11,6 +11,8 @@ mod turn;
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::roster::Key;
 use super::{Im, stored};
 use crate::clock::StanzaId;
@@ -185,6 +187,16 @@ impl Im {
             tracing::info!(freed, "messages of ended sessions wait for their recipients again");
         }
         Ok(())
+    }
+
+    /// Resolves when what was put into the account's table before is there, or never will be.
+    pub async fn stored(&self, session: &Shared) {
+        let (done, over) = oneshot::channel::<()>();
+        // Appends are committed in their order; no message has this id.
+        let nothing = params![session.host, session.account, StanzaId(0)];
+        self.append(store::REMOVE, nothing, move |_| drop(done));
+        // It is told by being dropped.
+        let _ = over.await;
     }
 
     fn remove(&self, key: Key, id: StanzaId) {
