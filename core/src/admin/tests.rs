@@ -366,7 +366,8 @@ async fn a_deleted_user_is_gone_for_his_contacts(test: TestDb) {
     assert_eq!(gone.0, StatusCode::NO_CONTENT, "{}", gone.1);
     assert_ne!(roster().await.as_deref(), Some("from"));
     let mut waiting = std::collections::VecDeque::new();
-    let taken = std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting)).await;
+    let taken =
+        std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting, usize::MAX)).await;
     assert!(matches!(taken.orders[..], [Order::Close(CloseReason::Kicked)]), "{taken:?}");
 }
 
@@ -525,7 +526,8 @@ async fn sessions_are_listed_shown_and_ended(test: TestDb) {
     let ended = console.call(Method::DELETE, "/sessions/romeo/orchard", None).await;
     assert_eq!(ended.0, StatusCode::NO_CONTENT, "{}", ended.1);
     let mut waiting = std::collections::VecDeque::new();
-    let taken = std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting)).await;
+    let taken =
+        std::future::poll_fn(|cx| romeo.shared.mailbox.poll(cx, &mut waiting, usize::MAX)).await;
     assert!(matches!(taken.orders[..], [Order::Close(CloseReason::Kicked)]), "{taken:?}");
     let unknown = console.call(Method::DELETE, "/sessions/romeo/balcony", None).await;
     assert_eq!(unknown.0, StatusCode::NOT_FOUND);

@@ -26,6 +26,8 @@ use crate::stream::StreamFault;
 
 /// Octets that the socket may owe before more is taken from the mailbox.
 const HIGH_WATER: usize = 64 * 1024;
+/// Octets that one wake-up takes from the mailbox; then other connections have their turn.
+const PORTION: usize = 256 * 1024;
 /// Stanzas of one sender whose safety may be open before it is read no further.
 const MAX_OPEN: usize = 1024;
 /// How long a durable message may be unacknowledged before a copy goes to the offline table, so
@@ -221,10 +223,13 @@ impl Bound {
     fn poll_mailbox(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
         let mailbox = &self.inbound.held.shared.mailbox;
         let taken = match self.has_room(scratch) {
-            true => mailbox.poll(cx, &mut scratch.inbox),
+            true => mailbox.poll(cx, &mut scratch.inbox, PORTION),
             false => mailbox.poll_orders(cx),
         };
-        let Taken { envelopes, orders } = ready!(taken);
+        let Taken { envelopes, has_more, orders } = ready!(taken);
+        if has_more {
+            cx.waker().wake_by_ref();
+        }
         self.inbound.held.shared.sent.fetch_add(envelopes as u64, Relaxed);
         let mut event = None;
         while let Some(envelope) = scratch.inbox.pop_front() {

@@ -60,7 +60,7 @@ pub(super) async fn detached(mut session: Held) -> Outcome {
 /// Takes from the mailbox while there is room; then it fills, and what is durable goes elsewhere.
 fn poll(session: &Session, cx: &mut Context<'_>, inbox: &mut VecDeque<Envelope>) -> Poll<Taken> {
     let mailbox = &session.shared.mailbox;
-    if is_full(session) { mailbox.poll_orders(cx) } else { mailbox.poll(cx, inbox) }
+    if is_full(session) { mailbox.poll_orders(cx) } else { mailbox.poll(cx, inbox, usize::MAX) }
 }
 
 /// As much as it may is unacknowledged.

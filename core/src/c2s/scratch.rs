@@ -35,7 +35,40 @@ impl Scratch {
         scratch.write.clear();
         scratch.write.shrink_to(KEEP_OCTETS);
         scratch.inbox.shrink_to(KEEP_ITEMS);
+        scratch.written.shrink_to(KEEP_ITEMS);
+        scratch.out.shrink_to(KEEP_ITEMS);
         SCRATCH.set(Some(scratch));
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_buffer_keeps_what_a_burst_took() {
+        let many = 16 * KEEP_ITEMS;
+        Scratch::lend(|scratch| {
+            scratch.write.resize(16 * KEEP_OCTETS, 0);
+            scratch.inbox.reserve(many);
+            scratch.written.reserve(many);
+            scratch.out.deliveries.reserve(many);
+            scratch.out.routes.reserve(many);
+            scratch.out.returned.reserve(many);
+            scratch.out.work.reserve(many);
+        });
+        Scratch::lend(|Scratch { out, inbox, write, written }| {
+            assert!(write.is_empty() && write.capacity() <= KEEP_OCTETS);
+            let items = [
+                inbox.capacity(),
+                written.capacity(),
+                out.deliveries.capacity(),
+                out.routes.capacity(),
+                out.returned.capacity(),
+                out.work.capacity(),
+            ];
+            assert!(items.iter().all(|kept| *kept < 2 * KEEP_ITEMS), "{items:?}");
+        });
     }
 }

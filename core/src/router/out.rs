@@ -60,6 +60,14 @@ impl Out {
         self.work.push_back(Box::pin(work));
     }
 
+    /// Gives back what a burst took beyond room for `items` of each.
+    pub fn shrink_to(&mut self, items: usize) {
+        self.deliveries.shrink_to(items);
+        self.routes.shrink_to(items);
+        self.returned.shrink_to(items);
+        self.work.shrink_to(items);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
             && self.routes.is_empty()

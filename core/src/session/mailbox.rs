@@ -100,10 +100,12 @@ impl Order {
     }
 }
 
-/// Result of [`Mailbox::poll`]: how many envelopes were taken, and the orders, the strongest first.
+/// Result of [`Mailbox::poll`]: how many envelopes were taken, whether there are more, and the
+/// orders, the strongest first.
 #[derive(Debug, Default)]
 pub struct Taken {
     pub envelopes: usize,
+    pub has_more: bool,
     pub orders: SmallVec<[Order; 1]>,
 }
 
@@ -183,9 +185,14 @@ impl Mailbox {
         }
     }
 
-    /// Moves everything that waits to the end of `into`; pending while there is nothing. In either
-    /// case what comes later wakes the reader.
-    pub fn poll(&self, cx: &mut Context<'_>, into: &mut VecDeque<Envelope>) -> Poll<Taken> {
+    /// Moves what waits to the end of `into`, about `most` octets of it; pending while there is
+    /// nothing. In either case what comes later wakes the reader.
+    pub fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        into: &mut VecDeque<Envelope>,
+        most: usize,
+    ) -> Poll<Taken> {
         let mut inner = self.inner.lock();
         match &mut inner.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -194,7 +201,7 @@ impl Mailbox {
         if inner.queue.is_empty() && inner.orders.is_empty() {
             return Poll::Pending;
         }
-        Poll::Ready(inner.take(into))
+        Poll::Ready(inner.take(into, most))
     }
 
     /// The orders alone, for a reader that has no room for stanzas; pending while there is none.
@@ -207,12 +214,12 @@ impl Mailbox {
         if inner.orders.is_empty() {
             return Poll::Pending;
         }
-        Poll::Ready(Taken { envelopes: 0, orders: inner.take_orders() })
+        Poll::Ready(Taken { orders: inner.take_orders(), ..Taken::default() })
     }
 
     /// What waits now, without waiting for more.
     pub fn take(&self, into: &mut VecDeque<Envelope>) -> Taken {
-        self.inner.lock().take(into)
+        self.inner.lock().take(into, usize::MAX)
     }
 
     /// [`Envelope::start_spool`] of everything that waits.
@@ -259,15 +266,26 @@ impl Mailbox {
 }
 
 impl Inner {
-    fn take(&mut self, into: &mut VecDeque<Envelope>) -> Taken {
-        let envelopes = self.queue.len();
-        into.append(&mut self.queue);
+    fn take(&mut self, into: &mut VecDeque<Envelope>, most: usize) -> Taken {
+        let before = into.len();
+        if self.bytes <= most {
+            into.append(&mut self.queue);
+            self.bytes = 0;
+        }
+        let (mut taken, all) = (0, self.bytes);
+        while taken < most.min(all)
+            && let Some(envelope) = self.queue.pop_front()
+        {
+            taken += envelope.size();
+            into.push_back(envelope);
+        }
+        self.bytes -= taken;
         // A session that is idle after a burst gives the memory back.
-        if self.queue.capacity() > KEEP {
+        if self.queue.is_empty() && self.queue.capacity() > KEEP {
             self.queue = VecDeque::new();
         }
-        self.bytes = 0;
-        Taken { envelopes, orders: self.take_orders() }
+        let envelopes = into.len() - before;
+        Taken { envelopes, has_more: !self.queue.is_empty(), orders: self.take_orders() }
     }
 
     fn take_orders(&mut self) -> SmallVec<[Order; 1]> {
@@ -282,11 +300,32 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stanza::PresenceType;
 
     fn order_taken(orders: Vec<Order>) -> SmallVec<[Order; 1]> {
         let mailbox = Mailbox::new(1 << 20);
         orders.into_iter().for_each(|order| mailbox.order(order));
         mailbox.take(&mut VecDeque::new()).orders
+    }
+
+    #[test]
+    fn a_portion_at_a_time_is_taken_in_order() {
+        let mailbox = Mailbox::new(1 << 20);
+        let stanza = Arc::new(Stanza::presence(PresenceType::Available));
+        let envelopes: Vec<_> =
+            (0..5).map(|_| Envelope::new(Arc::new((*stanza).clone()))).collect();
+        let size = envelopes[0].size();
+        mailbox.push_all(envelopes.clone().into_iter());
+        let (mut into, mut context) = (VecDeque::new(), Context::from_waker(Waker::noop()));
+        let mut portion = |into: &mut _| match mailbox.poll(&mut context, into, 2 * size) {
+            Poll::Ready(Taken { envelopes, has_more, .. }) => Some((envelopes, has_more)),
+            Poll::Pending => None,
+        };
+        let portions = [0; 4].map(|_| portion(&mut into));
+        assert_eq!(portions, [Some((2, true)), Some((2, true)), Some((1, false)), None]);
+        let same = |(one, two): (&Envelope, &Envelope)| Arc::ptr_eq(&one.stanza, &two.stanza);
+        assert!(into.iter().zip(&envelopes).all(same));
+        assert_eq!(mailbox.inner.lock().bytes, 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::xml::Element;
 /// What a session has been sent.
 async fn received(session: &Session) -> Vec<String> {
     let mut waiting = VecDeque::new();
-    poll_fn(|cx| session.shared.mailbox.poll(cx, &mut waiting)).await;
+    poll_fn(|cx| session.shared.mailbox.poll(cx, &mut waiting, usize::MAX)).await;
     let text = |Envelope { stanza, to, .. }: Envelope| {
         let mut octets = Vec::new();
         let to = (to == ToOverride::Own).then_some(session.jid());
