@@ -224,14 +224,23 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     };
     let outcome = serve_until_stop(&mut signals, &mut serving, &mut entrance, &certificates).await;
     health.set(Readiness::Stopping);
-    entrance.close().await;
+    heeding(&mut signals, tracker, entrance.close()).await;
     foundation.plugins.stop().await;
     // Another node may take over only now.
     released.cancel();
     let _ = (&mut held).await;
-    stop(&mut signals, tracker).await;
-    foundation.db.close().await;
-    appends.stop(GRACE, LAST).await;
+    let left = heeding(&mut signals, tracker, tracker.stop(GRACE, LAST)).await;
+    if left > 0 {
+        tracing::warn!(left, "tasks did not end");
+    }
+    let grace = tokio::select! {
+        () = foundation.db.close() => GRACE,
+        () = asked_to_stop(&mut signals, &certificates, clock) => {
+            tracing::warn!("the database does not answer: what it has not committed is lost");
+            Duration::ZERO
+        }
+    };
+    appends.stop(grace, LAST).await;
     tracing::info!("stopped");
     outcome
 }
@@ -367,39 +376,40 @@ async fn serve_until_stop(
     entrance: &mut Entrance<'_>,
     certificates: &Certificates,
 ) -> Result<(), ServerError> {
+    let clock = &entrance.foundation.clock;
+    let mut stop = std::pin::pin!(asked_to_stop(signals, certificates, clock));
     loop {
         let state = serving.borrow_and_update().clone();
         if state != (Serving::Standby { reason: Reason::Starting }) {
-            entrance.follow(state).await?;
+            tokio::select! {
+                followed = entrance.follow(state) => followed?,
+                // What it leaves half done is done by who stops.
+                () = &mut stop => return Ok(()),
+            }
         }
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return Ok(()) },
-            asked = signals.next() => match asked {
-                Asked::Stop => {
-                    tracing::info!("stopping");
-                    return Ok(());
-                }
-                Asked::Reload => {
-                    if let Err(error) = certificates.reload(wall(&entrance.foundation.clock)) {
-                        tracing::warn!(%error, "still serving the old certificate");
-                    }
-                }
-            },
+            () = &mut stop => return Ok(()),
         }
     }
 }
 
-/// Both strokes of the stop; another signal skips the grace.
-async fn stop(signals: &mut Signals, tracker: &Tracker) {
-    let mut stopping = std::pin::pin!(tracker.stop(GRACE, LAST));
+/// Resolves at the signal to stop; those to reload are obeyed meanwhile.
+async fn asked_to_stop(signals: &mut Signals, certificates: &Certificates, clock: &Clock) {
+    while signals.next().await == Asked::Reload {
+        if let Err(error) = certificates.reload(wall(clock)) {
+            tracing::warn!(%error, "still serving the old certificate");
+        }
+    }
+    tracing::info!("stopping");
+}
+
+/// Goes on with a part of the stop; another signal skips its grace.
+async fn heeding<T>(signals: &mut Signals, tracker: &Tracker, part: impl Future<Output = T>) -> T {
+    let mut part = std::pin::pin!(part);
     loop {
         tokio::select! {
-            left = &mut stopping => {
-                if left > 0 {
-                    tracing::warn!(left, "tasks did not end");
-                }
-                return;
-            }
+            result = &mut part => return result,
             asked = signals.next() => if asked == Asked::Stop {
                 tracker.hard().cancel();
             }

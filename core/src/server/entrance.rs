@@ -40,8 +40,10 @@ impl Entrance<'_> {
             }
             Serving::Serving => Ok(()),
             Serving::Standby { reason } => {
-                // Balancers turn away first: closing takes its time.
+                // Others may serve in a moment: nothing is read from now on. Balancers turn away
+                // before the farewells, which take their time.
                 self.health.set(Readiness::Standby(reason.to_string()));
+                self.shut();
                 self.publish(&self.ports)?;
                 self.close().await;
                 Ok(())
@@ -71,11 +73,18 @@ impl Entrance<'_> {
         Ok(())
     }
 
-    /// Closes the listeners and ends every session.
+    /// Closes the listeners and reads no further from anybody, at once.
+    fn shut(&mut self) {
+        if let Some(stop) = self.open.take() {
+            stop.cancel();
+            self.xmpp.leave();
+        }
+    }
+
+    /// The same, and waits until every session is over. May be begun again.
     pub async fn close(&mut self) {
-        let Some(stop) = self.open.take() else { return };
-        stop.cancel();
-        self.xmpp.disconnect_all(&self.foundation.db).await;
+        self.shut();
+        self.xmpp.farewell(self.foundation).await;
     }
 
     fn publish(&self, ports: &OpenPorts) -> Result<(), ServerError> {

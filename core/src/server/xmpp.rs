@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Foundation, Routing};
@@ -29,7 +29,6 @@ use crate::services;
 use crate::services::archive;
 use crate::session::{CloseReason, Order};
 use crate::shutdown::Tracker;
-use crate::storage::Db;
 use crate::stream::features::{self, Caps, Limits, StreamFeature};
 use crate::stream::{self, Profile, Profiles};
 use crate::xep::{self, Services};
@@ -151,20 +150,27 @@ impl Xmpp {
         self.c2s.leaving.store(false, Ordering::SeqCst);
     }
 
-    /// Ends all sessions, also those that are just being bound; what their clients did not get is
-    /// stored and committed.
-    pub async fn disconnect_all(&self, db: &Db) {
+    /// Ends all sessions, also those that are just being bound: none is read any further.
+    pub fn leave(&self) {
         self.c2s.leaving.store(true, Ordering::SeqCst);
         self.router.registry.each_local(|session| {
             session.mailbox.order(Order::Close(CloseReason::Shutdown));
         });
-        let deadline = Instant::now() + FAREWELL;
-        while self.c2s.sessions() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        if timeout_at(deadline, db.appends_done()).await.is_err() {
+    }
+
+    /// Waits until they are over, and what their clients did not get is stored and committed. A
+    /// hard stop ends the wait.
+    pub async fn farewell(&self, foundation: &Foundation) {
+        let over = async {
+            while self.c2s.sessions() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            foundation.db.appends_done().await;
+        };
+        let over = foundation.tracker.hard().run_until_cancelled(timeout(FAREWELL, over));
+        if over.await.is_some_and(|over| over.is_err()) {
             tracing::warn!(
-                "the database is slow: what was stored last is committed when it answers"
+                "clients or the database are slow: what is left of the sessions ends later"
             );
         }
     }

@@ -225,6 +225,7 @@ impl Lease {
             if changed {
                 match &state {
                     Serving::Serving => tracing::info!("this node serves"),
+                    Serving::Standby { reason: Reason::Stopping } => {}
                     Serving::Standby { reason } => tracing::warn!(%reason, "this node stands by"),
                 }
                 *current = state;
