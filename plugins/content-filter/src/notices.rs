@@ -55,8 +55,10 @@ impl Notices {
             told.retain(|_, at| now_ms - *at < QUIET_MS);
         }
         let key = (pattern, sender.to_owned());
-        let is_due = told.get(&key).is_none_or(|at| now_ms - at >= QUIET_MS);
-        if is_due && told.len() < REMEMBERED {
+        // So many at once are a flood: nobody is told more than that.
+        let has_room = told.len() < REMEMBERED || told.contains_key(&key);
+        let is_due = has_room && told.get(&key).is_none_or(|at| now_ms - at >= QUIET_MS);
+        if is_due {
             told.insert(key, now_ms);
         }
         is_due
