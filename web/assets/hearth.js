@@ -26,6 +26,25 @@ function openDialog(button) {
   dialog.showModal();
 }
 
+// A `datetime-local` stands in UTC in the page and is sent in UTC; the reader sees and types his zone.
+function useOwnZone(input) {
+  const sent = document.createElement("input");
+  sent.type = "hidden";
+  sent.name = input.name;
+  const given = new Date(`${input.getAttribute("value")}Z`);
+  if (!isNaN(given)) {
+    sent.value = given.toISOString();
+    const here = new Date(given.getTime() - given.getTimezoneOffset() * 60000);
+    input.value = here.toISOString().slice(0, 16);
+  }
+  input.removeAttribute("name");
+  input.after(sent);
+  input.addEventListener("input", () => {
+    const typed = new Date(input.value);
+    sent.value = isNaN(typed) ? "" : typed.toISOString();
+  });
+}
+
 async function copy(button) {
   await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
   button.textContent = button.dataset.copied;
@@ -89,6 +108,7 @@ function columnMenu(table, place) {
 // Runs over the page, and over each part that htmx puts into it.
 function enliven(root) {
   showTimes(root);
+  for (const input of root.querySelectorAll('input[type="datetime-local"][name]')) useOwnZone(input);
   for (const table of root.querySelectorAll("table[data-columns]")) {
     showColumns(table);
     const place = root.querySelector("[data-columns-label]");

@@ -34,9 +34,24 @@ impl Fields {
         self.find(name).is_some()
     }
 
+    /// Everything, as it was sent.
+    pub fn pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.0.iter().cloned()
+    }
+
     /// Every value of that name, as of several boxes.
     pub fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A time as the API takes it, of what a `datetime-local` sends: the script makes it UTC with its
+/// mark, and without script it is taken for UTC.
+pub fn moment(text: &str) -> String {
+    match text.len() {
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
     }
 }
 
@@ -95,6 +110,12 @@ impl Form {
 
     pub fn is(&self, name: &str, value: &str) -> bool {
         self.fields.all(name).any(|own| own == value)
+    }
+
+    /// A time as `datetime-local` takes it, in UTC.
+    pub fn moment(&self, name: &str) -> &str {
+        let text = self.value(name);
+        text.get(..16).unwrap_or(text)
     }
 
     pub fn error(&self, name: &str) -> Option<&str> {

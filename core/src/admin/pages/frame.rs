@@ -25,8 +25,15 @@ const fn item(id: &'static str, path: &'static str) -> Item {
 /// The map of the console, which administrators know from Openfire. A tab without pages is not
 /// shown.
 pub const TABS: &[Tab] = &[
-    Tab { id: "server", items: &[item("dashboard", "/"), item("tokens", "/server/tokens")] },
-    Tab { id: "people", items: &[] },
+    Tab {
+        id: "server",
+        items: &[
+            item("dashboard", "/"),
+            item("audit", "/server/audit"),
+            item("tokens", "/server/tokens"),
+        ],
+    },
+    Tab { id: "people", items: &[item("users", "/users"), item("groups", "/groups")] },
     Tab { id: "sessions", items: &[] },
     Tab { id: "plugins", items: &[item("plugins", "/plugins")] },
 ];

@@ -21,7 +21,8 @@ macro_rules! topics {
     };
 }
 
-const TOPICS: &[(&str, &str)] = topics!["dashboard", "plugins", "tokens"];
+const TOPICS: &[(&str, &str)] =
+    topics!["dashboard", "plugins", "tokens", "users", "groups", "audit"];
 
 #[derive(Template)]
 #[template(path = "help.html")]

@@ -13,11 +13,13 @@
 //! unless it says [`Route::open`], and what is not in the table does not exist.
 
 mod assets;
+mod audit;
 mod chart;
 pub(super) mod cookie;
 mod dashboard;
 pub mod form;
 mod frame;
+mod groups;
 mod help;
 pub mod list;
 pub mod live;
@@ -28,6 +30,10 @@ mod sign_in;
 mod text;
 mod tokens;
 mod upload_form;
+mod user;
+mod user_lists;
+mod user_roster;
+mod users;
 pub mod visit;
 mod visitor;
 
@@ -81,6 +87,8 @@ impl Console {
 /// Every route of the console.
 fn routes() -> impl Iterator<Item = &'static Route> {
     let console = [assets::ROUTES, sign_in::ROUTES, help::ROUTES];
-    let server = [dashboard::ROUTES, tokens::ROUTES, plugins::ROUTES];
-    console.into_iter().chain(server).flatten()
+    let server = [dashboard::ROUTES, tokens::ROUTES, plugins::ROUTES, audit::ROUTES];
+    let people =
+        [users::ROUTES, user::ROUTES, user_roster::ROUTES, user_lists::ROUTES, groups::ROUTES];
+    console.into_iter().chain(server).chain(people).flatten()
 }

@@ -58,7 +58,7 @@ async fn search(
     found.await.unwrap()
 }
 
-/// PostgreSQL plans by the number of rows: `tests/load/bench/people.py` looks there.
+/// PostgreSQL plans by the number of rows: `tests/load/people` measures there.
 async fn lists_walk_an_index(test: TestDb) {
     filled(&test).await;
     if test.db.dialect() == Dialect::Postgres {

@@ -1,0 +1,162 @@
+"""The pages of the console about people: users, their rosters and groups, and the audit log."""
+
+import pytest
+from playwright.sync_api import expect
+
+from play.wire import DEADLINE
+
+PASSWORD = "a-password-that-is-long"
+
+
+@pytest.fixture
+def user(console, request):
+    """A new user of the shared server."""
+    name = f"user-{abs(hash(request.node.name)) % 10**8}"
+    console.server.api("POST", "/users", {"name": name, "password": PASSWORD, "display_name": "Juliet Capulet"})
+    return name
+
+
+@pytest.fixture
+def group(console, request):
+    name = f"Group {abs(hash(request.node.name)) % 10**8}"
+    console.server.api("POST", "/groups", {"name": name, "description": "Who sells"})
+    return name
+
+
+def test_the_lists_are_fit_to_be_seen(console, user, group):
+    for path in ["/users", "/users/new", "/groups", "/groups/new", "/server/audit"]:
+        console.open(path)
+
+
+@pytest.mark.parametrize("topic", ["users", "groups", "audit"])
+def test_the_help_is_fit_to_be_read(console, topic):
+    console.open(f"/help/{topic}")
+
+
+def test_the_pages_of_a_user_are_fit_to_be_seen(console, user, group):
+    server = console.server
+    server.api("PUT", f"/users/{user}/roster/admin%40localhost", {"groups": ["Friends"], "subscription": "both"})
+    server.api("PUT", f"/users/{user}/properties/phone", {"value": "123"})
+    server.api("PUT", f"/groups/{group.replace(' ', '%20')}/members/{user}", {"administrator": True})
+    server.api("PUT", f"/users/{user}/lock", {"until": "2099-12-31T18:00:00Z", "reason": "spam"})
+    below = ["", "/roster", "/roster/admin%40localhost", "/groups", "/properties", "/sessions"]
+    for path in [*below, "/password", "/lock", "/delete"]:
+        console.go(f"/users/{user}{path}")
+        console.look("users-name" + path.replace("/", "-").replace("%40", "-"))
+
+
+def test_a_user_is_created_found_and_deleted(console):
+    name = f"romeo-{console.server.port('console')}"
+    page = console.go("/users/new")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Name", exact=False).nth(1).fill("Romeo Montague")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    console.go("/users")
+    page.get_by_role("searchbox").press_sequentially("monta")
+    row = page.get_by_role("row").filter(has_text=name)
+    expect(row).to_contain_text("Romeo Montague")
+    expect(page.get_by_role("row")).to_have_count(2)
+    row.get_by_role("link", name=name).click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete the user").click()
+    expect(page.get_by_role("dialog")).to_contain_text("cannot be undone")
+    console.look("users-name-delete-asked")
+    page.get_by_role("dialog").get_by_role("button", name="Delete the user").click()
+    expect(page.get_by_role("status")).to_contain_text("deleted")
+
+
+def test_a_refused_user_keeps_what_was_typed(console, user):
+    console.forgive("422")
+    page = console.go("/users/new")
+    page.get_by_label("User name").fill(user)
+    page.get_by_label("E-mail").fill("a@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_label("User name")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_text("the name is taken")).to_be_visible()
+    expect(page.get_by_label("E-mail")).to_have_value("a@example.org")
+    console.look("users-new-refused")
+
+
+def test_a_lock_out_has_an_end_in_the_readers_zone(console, user):
+    page = console.go(f"/users/{user}/lock")
+    page.get_by_label("Until").fill("2099-07-01T12:00")
+    page.get_by_label("Reason").fill("holiday")
+    page.get_by_role("button", name="Lock out").click()
+    expect(page.get_by_text("This user is locked out.")).to_be_visible()
+    # The browser is in Berlin.
+    assert console.server.api("GET", f"/users/{user}")["lockout"]["until"] == "2099-07-01T10:00:00.000Z"
+    expect(page.get_by_label("Until")).to_have_value("2099-07-01T12:00")
+    page.get_by_role("button", name="Let in again").click()
+    expect(page.get_by_role("status")).to_contain_text("sign in again")
+
+
+def test_a_contact_is_added_changed_and_removed(console, user):
+    page = console.go(f"/users/{user}/roster")
+    page.get_by_role("textbox", name="Contact").fill("admin@localhost")
+    page.get_by_label("Groups in the roster").fill("Friends, Work")
+    page.get_by_role("button", name="Add a contact").click()
+    row = page.get_by_role("row").filter(has_text="admin@localhost")
+    expect(row).to_contain_text("Each sees the other")
+    expect(row).to_contain_text("Friends, Work")
+    row.get_by_role("link", name="admin@localhost").click()
+    page.get_by_label("Who sees whom").select_option("none")
+    page.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Neither")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(row).to_have_count(0)
+
+
+def test_a_contact_that_does_not_exist_is_refused_beside_the_field(console, user):
+    console.forgive("422")
+    page = console.go(f"/users/{user}/roster")
+    page.get_by_role("textbox", name="Contact").fill("nobody@localhost")
+    page.get_by_role("button", name="Add a contact").click()
+    expect(page.get_by_text("there is no user")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Contact")).to_have_value("nobody@localhost")
+    console.look("users-name-roster-refused")
+
+
+def test_a_group_is_created_filled_and_deleted(console, user):
+    name = f"Sales {console.server.port('console')}"
+    page = console.go("/groups/new")
+    page.get_by_role("textbox", name="Group").fill(name)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("User name").fill(user)
+    page.get_by_role("button", name="Add a member").click()
+    row = page.get_by_role("row").filter(has_text=user)
+    row.get_by_role("button", name="Make group administrator").click()
+    expect(row).to_contain_text("Group administrator")
+    console.look("groups-name")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("status")).to_contain_text(name)
+
+
+def test_the_last_administrator_cannot_be_dismissed(console):
+    console.forgive("409")
+    page = console.go("/users/admin")
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("alert")).to_contain_text("last administrator")
+
+
+def test_the_audit_log_is_filtered_and_exported(console, user):
+    page = console.go("/server/audit")
+    page.get_by_role("textbox", name="Target").fill(user)
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("user.create")
+    with page.expect_download(timeout=DEADLINE * 1000) as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "id,at,node,actor,action,target"
+    assert len(lines) == 2
