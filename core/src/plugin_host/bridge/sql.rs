@@ -10,7 +10,7 @@ use hearth_plugin_api::{Capability, Error, ErrorKind, Offer};
 
 use super::super::store;
 use super::{Guest, prefix};
-use crate::storage::{Row, StorageError, Tx, Value};
+use crate::storage::{Dialect, Row, StorageError, Tx, Value};
 
 /// Statements of one transaction.
 const STATEMENTS: usize = 1000;
@@ -33,7 +33,7 @@ pub(super) async fn migrate<'o>(
             Box::pin(async move {
                 let Migration { number, name, sql } = &migration;
                 if store::begin_migration(tx, (&id, *number), name, now).await? {
-                    let sql = expand(&prefix(&id), sql, now.0);
+                    let sql = expand(&prefix(&id), sql, tx.dialect());
                     tx.script(&tx.dialect().schema(&sql)).await?;
                 }
                 Ok(())
@@ -46,8 +46,9 @@ pub(super) async fn migrate<'o>(
     Ok(())
 }
 
-fn expand(prefix: &str, text: &str, now: i64) -> String {
-    hearth_plugin_api::sql::expand(text, prefix, &now.to_string())
+/// The database's clock is read by the database, when the statement runs: nodes compare such times.
+fn expand(prefix: &str, text: &str, dialect: Dialect) -> String {
+    hearth_plugin_api::sql::expand(text, prefix, &format!("({})", dialect.clock()))
 }
 
 /// Runs all statements or none.
@@ -60,8 +61,8 @@ pub(super) async fn run(
     if statements.len() > STATEMENTS {
         return Err(Error::invalid(format!("a transaction has at most {STATEMENTS} statements")));
     }
-    let (prefix, now) = (guest.prefix(), guest.seams.clock.now().0);
-    let prepared = statements.into_iter().map(|statement| prepare(&prefix, now, statement));
+    let (prefix, dialect) = (guest.prefix(), guest.seams.db.dialect());
+    let prepared = statements.into_iter().map(|statement| prepare(&prefix, dialect, statement));
     let prepared: Vec<Prepared> = prepared.collect::<Result<_, _>>()?;
     let reads = mode & 1 != 0;
     match reads {
@@ -92,8 +93,8 @@ struct Prepared {
 }
 
 /// DDL stands in migrations, transactions are the host's.
-fn prepare(prefix: &str, now: i64, statement: SqlStatement) -> Result<Prepared, Error> {
-    let sql = expand(prefix, &statement.text, now);
+fn prepare(prefix: &str, dialect: Dialect, statement: SqlStatement) -> Result<Prepared, Error> {
+    let sql = expand(prefix, &statement.text, dialect);
     let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     let returns = match &*word {
         "SELECT" | "WITH" => true,
