@@ -12,6 +12,8 @@ pub mod backup;
 mod commit;
 mod dialect;
 mod error;
+pub mod figures;
+mod inspect;
 pub mod lease;
 pub mod migrate;
 mod postgres;
@@ -29,11 +31,15 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::clock::StanzaId;
 
 pub use commit::{Append, Commit, Done};
 pub use dialect::Dialect;
 pub use error::StorageError;
+pub use figures::{Figures, Load};
+pub use inspect::{Applied, Inspection};
 pub use migrate::{Migration, migrate};
 pub use postgres::{PostgresUrl, Verify};
 pub use probe::has_table;
@@ -51,6 +57,7 @@ pub struct Db(Arc<Inner>);
 
 struct Inner {
     backend: Arc<Backend>,
+    figures: Arc<Figures>,
     appends: Arc<commit::Queue>,
 }
 
@@ -70,11 +77,16 @@ impl Db {
     /// Opens the database, creating a SQLite file that is not there. For its schema see
     /// [`migrate()`]; for appends to be committed a task must run [`Db::run_appends`].
     pub async fn open(url: &DatabaseUrl, synchronous: Synchronous) -> Result<Db, StorageError> {
+        let figures = Arc::<Figures>::default();
         let backend = match url {
-            DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, synchronous)?),
-            DatabaseUrl::Postgres(url) => Backend::Postgres(postgres::Postgres::open(url).await?),
+            DatabaseUrl::Sqlite(path) => {
+                Backend::Sqlite(sqlite::Sqlite::open(path, synchronous, &figures)?)
+            }
+            DatabaseUrl::Postgres(url) => {
+                Backend::Postgres(postgres::Postgres::open(url, figures.clone()).await?)
+            }
         };
-        Ok(Db(Arc::new(Inner { backend: Arc::new(backend), appends: Arc::default() })))
+        Ok(Db(Arc::new(Inner { backend: Arc::new(backend), figures, appends: Arc::default() })))
     }
 
     /// Runs `body` in a transaction and commits it when it returns `Ok`; on `Err` or a panic
@@ -88,7 +100,7 @@ impl Db {
             + 'static,
         T: Send + 'static,
     {
-        self.0.backend.write(body).await
+        self.try_write(body).await
     }
 
     /// As [`Db::write`] with the feature's own error, which rolls back too.
@@ -98,7 +110,10 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.0.backend.write(body).await
+        let since = Instant::now();
+        let outcome = self.0.backend.write(body).await;
+        self.0.figures.written(since);
+        outcome
     }
 
     /// Runs `body`, which only reads. On SQLite it sees one snapshot, on PostgreSQL each of its
@@ -110,10 +125,13 @@ impl Db {
             + 'static,
         T: Send + 'static,
     {
-        match &*self.0.backend {
+        let since = Instant::now();
+        let outcome = match &*self.0.backend {
             Backend::Sqlite(sqlite) => sqlite.read(body).await,
             Backend::Postgres(postgres) => postgres.read(body).await,
-        }
+        };
+        self.0.figures.read(since);
+        outcome
     }
 
     /// As [`Db::write`] on the connection that load cannot occupy.
@@ -172,7 +190,8 @@ impl Db {
 
     /// The task that commits appends, to be spawned once. It ends after [`Db::close`].
     pub fn run_appends(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        Arc::clone(&self.0.appends).run(Arc::clone(&self.0.backend))
+        let (backend, figures) = (Arc::clone(&self.0.backend), Arc::clone(&self.0.figures));
+        Arc::clone(&self.0.appends).run(backend, figures)
     }
 
     /// Commits what was appended, then closes the connections to an external database. A SQLite
@@ -183,6 +202,20 @@ impl Db {
         if let Backend::Postgres(postgres) = &*self.0.backend {
             postgres.close();
         }
+    }
+
+    /// What it has done since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
+    }
+
+    /// How busy it is.
+    pub fn load(&self) -> Load {
+        let load = match &*self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.load(),
+            Backend::Postgres(postgres) => postgres.load(),
+        };
+        Load { appending: self.0.appends.bytes(), ..load }
     }
 
     /// Whose SQL this database speaks.

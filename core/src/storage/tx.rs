@@ -1,12 +1,15 @@
 //! A transaction: what every `store.rs` function gets. Only [`super::Db::write`] commits.
 
+use tokio::time::Instant;
+
 use super::commit::Statement;
-use super::{Dialect, Row, StorageError, Value, postgres, sqlite};
+use super::{Dialect, Figures, Row, StorageError, Value, postgres, sqlite};
 
 /// One transaction (or, for reading, one snapshot or connection) on either database.
 pub struct Tx<'c> {
     backend: Backend<'c>,
     writable: bool,
+    figures: &'c Figures,
 }
 
 enum Backend<'c> {
@@ -15,12 +18,20 @@ enum Backend<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn sqlite(connection: &'c mut rusqlite::Connection, writable: bool) -> Tx<'c> {
-        Tx { backend: Backend::Sqlite(connection), writable }
+    pub(super) fn sqlite(
+        connection: &'c mut rusqlite::Connection,
+        writable: bool,
+        figures: &'c Figures,
+    ) -> Tx<'c> {
+        Tx { backend: Backend::Sqlite(connection), writable, figures }
     }
 
-    pub(super) fn postgres(session: postgres::Session<'c>, writable: bool) -> Tx<'c> {
-        Tx { backend: Backend::Postgres(session), writable }
+    pub(super) fn postgres(
+        session: postgres::Session<'c>,
+        writable: bool,
+        figures: &'c Figures,
+    ) -> Tx<'c> {
+        Tx { backend: Backend::Postgres(session), writable, figures }
     }
 
     /// Gives the PostgreSQL side back, for commit or rollback.
@@ -40,10 +51,13 @@ impl<'c> Tx<'c> {
         if !self.writable {
             return Err(StorageError::Statement(format!("`{sql}` writes in a read transaction")));
         }
-        match &mut self.backend {
+        let since = Instant::now();
+        let outcome = match &mut self.backend {
             Backend::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Backend::Postgres(session) => session.execute(sql, params).await,
-        }
+        };
+        self.figures.statement(sql, since);
+        outcome
     }
 
     /// Runs a statement and returns all its rows.
@@ -52,10 +66,13 @@ impl<'c> Tx<'c> {
         sql: &'static str,
         params: &[Value],
     ) -> Result<Vec<Row>, StorageError> {
-        match &mut self.backend {
+        let since = Instant::now();
+        let outcome = match &mut self.backend {
             Backend::Sqlite(connection) => sqlite::query(connection, sql, params),
             Backend::Postgres(session) => session.query(sql, params).await,
-        }
+        };
+        self.figures.statement(sql, since);
+        outcome
     }
 
     /// The only row, or `None`. Two rows are a bug of the query.

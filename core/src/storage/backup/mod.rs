@@ -8,11 +8,13 @@
 
 mod catalog;
 mod export;
+mod file;
 pub mod format;
 mod import;
 mod snapshot;
 
 pub use export::export;
+pub use file::export_file;
 pub use import::{Imported, import};
 pub use snapshot::{restore_snapshot, snapshot};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Statement;
 use super::queue::{Batch, Queue};
 use crate::clock::Random;
-use crate::storage::{Backend, StorageError, Tx};
+use crate::storage::{Backend, Figures, StorageError, Tx};
 use crate::telemetry::Backoff;
 
 /// How long appends gather before they are committed: delivery does not wait for them, only the
@@ -33,6 +33,7 @@ impl Queue {
     pub(in crate::storage) fn run(
         self: Arc<Queue>,
         backend: Arc<Backend>,
+        figures: Arc<Figures>,
     ) -> impl Future<Output = ()> + Send + 'static {
         self.flusher(1);
         let flusher = Flusher(self);
@@ -44,6 +45,8 @@ impl Queue {
                 let batch = queue.take();
                 let weight = batch.weight();
                 let outcomes = queue.commit(&backend, &batch.statements, &mut backoff).await;
+                figures.appends.add(outcomes.len() as u64);
+                figures.batches.inc();
                 resolve(batch, outcomes);
                 queue.finished(weight);
             }

@@ -55,6 +55,10 @@ impl Queue {
         }
     }
 
+    pub(in crate::storage) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+
     pub(in crate::storage) fn is_full(&self) -> bool {
         self.bytes.load(Ordering::Acquire) >= FULL
     }

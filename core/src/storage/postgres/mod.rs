@@ -8,13 +8,14 @@ mod url;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
 use futures_util::FutureExt;
 use tokio_postgres::AsyncMessage;
 
-use super::{BoxFuture, StorageError, Tx};
+use super::{BoxFuture, Figures, Load, StorageError, Tx};
 pub(super) use session::Session;
 pub use url::{PostgresUrl, Verify};
 
@@ -30,16 +31,21 @@ pub(super) struct Postgres {
     reserved: Pool,
     url: Box<PostgresUrl>,
     place: String,
+    figures: Arc<Figures>,
 }
 
 impl Postgres {
     /// Makes the pools; connects once, so that a wrong address or password is told at the start.
-    pub(super) async fn open(url: &PostgresUrl) -> Result<Postgres, StorageError> {
+    pub(super) async fn open(
+        url: &PostgresUrl,
+        figures: Arc<Figures>,
+    ) -> Result<Postgres, StorageError> {
         let postgres = Postgres {
             pool: pool(url, POOL)?,
             reserved: pool(url, 1)?,
             url: Box::new(url.clone()),
             place: url.place().to_owned(),
+            figures,
         };
         drop(postgres.connection(&postgres.pool).await?);
         Ok(postgres)
@@ -63,12 +69,16 @@ impl Postgres {
         let mut connection = self.connection(pool).await?;
         let transaction =
             connection.transaction().await.map_err(|e| error::place(&e, &self.place))?;
-        let mut tx = Tx::postgres(Session::Transaction(transaction, &self.place), true);
+        let mut tx =
+            Tx::postgres(Session::Transaction(transaction, &self.place), true, &self.figures);
         let outcome = AssertUnwindSafe(body(&mut tx)).catch_unwind().await;
         // A transaction that is dropped is rolled back.
         let value = outcome.map_err(|_| StorageError::Panicked)??;
         match tx.into_postgres() {
-            Some(session) => session.commit().await?,
+            Some(session) => {
+                session.commit().await?;
+                self.figures.commits.inc();
+            }
             None => return Err(StorageError::Closed.into()),
         }
         Ok(value)
@@ -80,7 +90,7 @@ impl Postgres {
         E: From<StorageError>,
     {
         let connection = self.connection(&self.pool).await?;
-        let mut tx = Tx::postgres(Session::Plain(&connection, &self.place), false);
+        let mut tx = Tx::postgres(Session::Plain(&connection, &self.place), false, &self.figures);
         let outcome = AssertUnwindSafe(body(&mut tx)).catch_unwind().await;
         outcome.map_err(|_| StorageError::Panicked)?
     }
@@ -111,6 +121,21 @@ impl Postgres {
             ended = receive => ended,
             failed = subscribe => failed,
         }
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let status = self.pool.status();
+        Load {
+            size: status.max_size,
+            busy: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+            ..Load::default()
+        }
+    }
+
+    /// Host, port and name of the database.
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     pub(super) fn close(&self) {

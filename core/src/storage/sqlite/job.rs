@@ -7,11 +7,11 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::statement;
-use crate::storage::{BoxFuture, StorageError, Tx};
+use crate::storage::{BoxFuture, Figures, StorageError, Tx};
 
 /// Work for a thread: run once inside a transaction, finished when that is committed or lost.
 pub(super) trait Job: Send {
-    fn run(&mut self, connection: &mut Connection);
+    fn run(&mut self, connection: &mut Connection, figures: &Figures);
     fn finish(self: Box<Self>, commit: Result<(), StorageError>);
 }
 
@@ -35,9 +35,14 @@ where
 
     /// A writer's group holds many transactions: each is a savepoint, so that one that fails
     /// takes nothing with it.
-    fn in_savepoint(&self, connection: &mut Connection, body: F) -> Result<T, E> {
+    fn in_savepoint(
+        &self,
+        connection: &mut Connection,
+        figures: &Figures,
+        body: F,
+    ) -> Result<T, E> {
         statement::execute(connection, "SAVEPOINT job", &[])?;
-        let outcome = poll_once(connection, body, true);
+        let outcome = poll_once(Tx::sqlite(connection, true, figures), body);
         // After an error such as a full disk SQLite has already rolled back the whole group.
         if !connection.is_autocommit() {
             if outcome.is_err() {
@@ -55,11 +60,11 @@ where
     T: Send,
     E: From<StorageError> + Send,
 {
-    fn run(&mut self, connection: &mut Connection) {
+    fn run(&mut self, connection: &mut Connection, figures: &Figures) {
         let Some(body) = self.body.take() else { return };
         self.outcome = Some(match self.writable {
-            true => self.in_savepoint(connection, body),
-            false => poll_once(connection, body, false),
+            true => self.in_savepoint(connection, figures, body),
+            false => poll_once(Tx::sqlite(connection, false, figures), body),
         });
     }
 
@@ -75,13 +80,12 @@ where
 }
 
 /// On SQLite no statement ever waits, so the body's future is done at its first poll.
-fn poll_once<T, E, F>(connection: &mut Connection, body: F, writable: bool) -> Result<T, E>
+fn poll_once<T, E, F>(mut tx: Tx<'_>, body: F) -> Result<T, E>
 where
     F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
     E: From<StorageError>,
 {
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let mut tx = Tx::sqlite(connection, writable);
         body(&mut tx).as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }));
     match polled {

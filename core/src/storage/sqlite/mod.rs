@@ -7,12 +7,13 @@ mod threads;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{BoxFuture, StorageError, Tx};
+use super::{BoxFuture, Figures, Load, StorageError, Tx};
 use job::Transaction;
 pub(super) use statement::{error, execute, query, script};
 use threads::{Readers, Writer};
@@ -50,7 +51,11 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens or creates the file at `path` and starts the threads.
-    pub(super) fn open(path: &Path, synchronous: Synchronous) -> Result<Sqlite, StorageError> {
+    pub(super) fn open(
+        path: &Path,
+        synchronous: Synchronous,
+        figures: &Arc<Figures>,
+    ) -> Result<Sqlite, StorageError> {
         let writer = connect(path, synchronous)?;
         check(&writer, path)?;
         let readers: Result<Vec<_>, _> = (0..READERS)
@@ -62,9 +67,19 @@ impl Sqlite {
             .collect();
         Ok(Sqlite {
             path: path.to_owned(),
-            writer: Writer::start(writer),
-            readers: Readers::start(readers?),
+            writer: Writer::start(writer, figures.clone()),
+            readers: Readers::start(readers?, figures),
         })
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let (writer, readers) = (self.writer.load(), self.readers.load());
+        Load {
+            size: 1 + READERS,
+            busy: writer.0 + readers.0,
+            waiting: writer.1 + readers.1,
+            ..Load::default()
+        }
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
@@ -10,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::job::Job;
 use super::statement::execute;
-use crate::storage::StorageError;
+use crate::storage::{Figures, StorageError};
 
 /// Jobs that may wait for a thread; who comes later waits for a place.
 const QUEUE: usize = 1024;
@@ -18,24 +19,35 @@ const QUEUE: usize = 1024;
 /// Transactions in one commit: beyond it the wait of the first would grow without gain.
 const GROUP: usize = 256;
 
-type Queue = mpsc::Sender<Box<dyn Job>>;
-
 /// The one thread that writes.
-pub(super) struct Writer(Queue);
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    busy: Arc<AtomicUsize>,
+}
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection) -> Writer {
+    pub(super) fn start(mut connection: Connection, figures: Arc<Figures>) -> Writer {
         let (queue, mut jobs) = mpsc::channel::<Box<dyn Job>>(QUEUE);
+        let busy = Arc::<AtomicUsize>::default();
+        let working = Arc::clone(&busy);
         spawn("sqlite-writer", move || {
             while let Some(first) = jobs.blocking_recv() {
-                commit_group(&mut connection, first, &mut jobs);
+                working.store(1, Ordering::Relaxed);
+                commit_group(&mut connection, first, &mut jobs, &figures);
+                working.store(0, Ordering::Relaxed);
             }
         });
-        Writer(queue)
+        Writer { queue, busy }
     }
 
     pub(super) async fn submit(&self, job: Box<dyn Job>) -> Result<(), StorageError> {
-        self.0.send(job).await.map_err(|_| StorageError::Closed)
+        self.queue.send(job).await.map_err(|_| StorageError::Closed)
+    }
+
+    /// Threads that work, and jobs that wait.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        (self.busy.load(Ordering::Relaxed), waiting)
     }
 }
 
@@ -44,6 +56,7 @@ fn commit_group(
     connection: &mut Connection,
     first: Box<dyn Job>,
     jobs: &mut mpsc::Receiver<Box<dyn Job>>,
+    figures: &Figures,
 ) {
     if let Err(away) = execute(connection, "BEGIN IMMEDIATE", &[]) {
         return first.finish(Err(away));
@@ -51,13 +64,14 @@ fn commit_group(
     let mut group = Vec::new();
     let mut next = Some(first);
     while let Some(mut job) = next {
-        job.run(connection);
+        job.run(connection, figures);
         group.push(job);
         // SQLite rolls back by itself when it cannot go on (disk full, failed reads and writes).
         let goes_on = !connection.is_autocommit() && group.len() < GROUP;
         next = if goes_on { jobs.try_recv().ok() } else { None };
     }
     let committed = commit(connection);
+    figures.commits.inc();
     for job in group {
         job.finish(committed.clone());
     }
@@ -82,6 +96,7 @@ struct Shared {
     queue: Mutex<Waiting>,
     more: Condvar,
     room: Semaphore,
+    busy: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -91,17 +106,20 @@ struct Waiting {
 }
 
 impl Readers {
-    pub(super) fn start(connections: Vec<Connection>) -> Readers {
+    pub(super) fn start(connections: Vec<Connection>, figures: &Arc<Figures>) -> Readers {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             more: Condvar::new(),
             room: Semaphore::new(QUEUE),
+            busy: AtomicUsize::new(0),
         });
         for mut connection in connections {
-            let shared = shared.clone();
+            let (shared, figures) = (shared.clone(), figures.clone());
             spawn("sqlite-reader", move || {
                 while let Some(job) = shared.next() {
-                    read(&mut connection, job);
+                    shared.busy.fetch_add(1, Ordering::Relaxed);
+                    read(&mut connection, job, &figures);
+                    shared.busy.fetch_sub(1, Ordering::Relaxed);
                 }
             });
         }
@@ -113,6 +131,11 @@ impl Readers {
         self.0.queue.lock().jobs.push_back(job);
         self.0.more.notify_one();
         Ok(())
+    }
+
+    /// Threads that work, and jobs that wait.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.0.busy.load(Ordering::Relaxed), self.0.queue.lock().jobs.len())
     }
 }
 
@@ -137,11 +160,11 @@ impl Shared {
 }
 
 /// All statements of one job see the same snapshot.
-fn read(connection: &mut Connection, mut job: Box<dyn Job>) {
+fn read(connection: &mut Connection, mut job: Box<dyn Job>, figures: &Figures) {
     if let Err(away) = execute(connection, "BEGIN DEFERRED", &[]) {
         return job.finish(Err(away));
     }
-    job.run(connection);
+    job.run(connection, figures);
     let _ = execute(connection, "ROLLBACK", &[]);
     job.finish(Ok(()));
 }
