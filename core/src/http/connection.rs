@@ -20,7 +20,7 @@ pub(super) async fn run(server: Server, stream: TcpStream, peer: Peer) {
         return serve(server, TokioIo::new(stream), peer).await;
     };
     let handshake = TlsAcceptor::from(acceptor.config()).accept(stream);
-    match timeout(server.limits.handshake_timeout, handshake).await {
+    match timeout(server.settings.limits().handshake_timeout, handshake).await {
         Ok(Ok(stream)) => {
             serve(server, TokioIo::new(stream), Peer { secure: true, ..peer }).await;
         }
@@ -34,7 +34,7 @@ where
     I: Read + Write + Unpin + Send + 'static,
 {
     let tracker = server.tracker.clone();
-    let limits = server.limits;
+    let limits = server.settings.limits();
     let service = service_fn(move |request| {
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.answer(request, peer).await) }

@@ -9,7 +9,7 @@ use hyper::header::HOST;
 use tokio::sync::Semaphore;
 
 use super::routes::{plain, redirect};
-use super::{Limits, Peer, Response, Routes, connection, health};
+use super::{Peer, Response, Routes, Settings, connection, health};
 use crate::net::listener::Listener;
 use crate::net::tls::TlsAcceptor;
 use crate::shutdown::Tracker;
@@ -37,14 +37,14 @@ pub enum Door {
 pub struct Server {
     pub routes: Arc<Routes>,
     pub door: Door,
-    pub limits: Limits,
+    pub settings: Settings,
     pub tracker: Tracker,
 }
 
 impl Server {
     /// Accepts until the soft stop. Connections above the limit wait in the kernel's queue.
     pub async fn serve(self, listener: Listener) {
-        let slots = Arc::new(Semaphore::new(self.limits.connections));
+        let slots = Arc::new(Semaphore::new(self.settings.limits().connections));
         let soft = self.tracker.soft().clone();
         let accept = listener.serve(slots, soft, |stream, address, permit| {
             let server = self.clone();

@@ -9,6 +9,7 @@ mod health;
 mod listener;
 mod path;
 mod routes;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use health::{Health, Readiness, mount as mount_health};
 pub use listener::{Door, Plain, Server};
 pub use path::{decode as decode_segment, encode as encode_segment, is_canonical};
 pub use routes::{Allowance, Routes, respond};
+pub use settings::{PROPERTIES, Settings};
 pub use warp::reply::Response;
 
 /// The body of a request; reading more than its mount allows is an error.
@@ -53,14 +55,13 @@ pub struct Limits {
     pub connections: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_bytes: 16 * 1024,
-            headers: 64,
-            header_timeout: Duration::from_secs(10),
-            handshake_timeout: Duration::from_secs(10),
-            connections: 1024,
-        }
-    }
+impl Limits {
+    /// Those of a server that says nothing else.
+    pub const DEFAULT: Limits = Limits {
+        header_bytes: 16 * 1024,
+        headers: 64,
+        header_timeout: Duration::from_secs(10),
+        handshake_timeout: Duration::from_secs(10),
+        connections: 1024,
+    };
 }

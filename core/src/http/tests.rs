@@ -43,7 +43,7 @@ async fn open(door: Door, limits: Limits) -> Running {
     );
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     let address = listener.local_addr();
-    let server = Server { routes, door, limits, tracker: tracker.clone() };
+    let server = Server { routes, door, settings: limits.into(), tracker: tracker.clone() };
     tracker.spawn("http", server.serve(listener));
     Running { address, tracker, health }
 }
@@ -68,7 +68,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn health_tells_living_from_serving() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     assert_eq!(status(&get(server.address, "/healthz").await), "200");
     assert_eq!(status(&get(server.address, "/readyz").await), "503");
     server.health.set(Readiness::Serving);
@@ -81,7 +81,7 @@ async fn health_tells_living_from_serving() {
 
 #[tokio::test]
 async fn unknown_paths_are_404_and_other_spellings_400() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     assert_eq!(status(&get(server.address, "/").await), "404");
     assert_eq!(status(&get(server.address, "/healthz/more").await), "404");
     assert_eq!(status(&get(server.address, "/x/../healthz").await), "400");
@@ -93,7 +93,7 @@ async fn unknown_paths_are_404_and_other_spellings_400() {
 
 #[tokio::test]
 async fn every_answer_is_hardened() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     for path in ["/healthz", "/nothing"] {
         let answer = get(server.address, path).await.to_lowercase();
         assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
@@ -103,7 +103,7 @@ async fn every_answer_is_hardened() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     let post = |length: usize| {
         let body = "x".repeat(length);
         format!(
@@ -119,14 +119,14 @@ async fn a_body_above_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_head_above_the_limit_is_refused() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     let request = format!("GET /healthz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     assert_eq!(status(&exchange(server.address, &request).await), "431");
 }
 
 #[tokio::test]
 async fn silence_and_dripping_end_the_connection() {
-    let limits = Limits { header_timeout: Duration::from_millis(20), ..Limits::default() };
+    let limits = Limits { header_timeout: Duration::from_millis(20), ..Limits::DEFAULT };
     let server = start(Plain::Refuse, limits).await;
     for start in ["", "GET /healthz HT"] {
         let answer = exchange(server.address, start).await;
@@ -136,7 +136,7 @@ async fn silence_and_dripping_end_the_connection() {
 
 #[tokio::test]
 async fn a_soft_stop_closes_the_port_and_idle_connections() {
-    let server = start(Plain::Refuse, Limits::default()).await;
+    let server = start(Plain::Refuse, Limits::DEFAULT).await;
     let mut idle = TcpStream::connect(server.address).await.expect("accepted");
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
     let mut first = [0; 12];
@@ -176,7 +176,7 @@ async fn the_encrypted_port_serves_under_the_servers_certificate() {
     let now = std::time::SystemTime::now();
     let certificates =
         Certificates::open(folder.path(), ["localhost", ""], now).expect("self-signed");
-    let server = open(Door::Tls(certificates.acceptor(Service::Http)), Limits::default()).await;
+    let server = open(Door::Tls(certificates.acceptor(Service::Http)), Limits::DEFAULT).await;
     let answer = get_by_tls(server.address, folder.path(), "/who").await;
     assert!(answer.ends_with("true"), "{answer}");
     let plain = get(server.address, "/who").await;

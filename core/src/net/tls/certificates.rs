@@ -7,16 +7,22 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::described::{Described, covers};
 use super::identity::Identity;
 use super::{CertificateError, Service, Tls, TlsError, self_signed};
+use crate::clock::Timestamp;
 
 /// PEM: the server's certificate, then its intermediates (certbot's name).
 pub const CHAIN_FILE: &str = "fullchain.pem";
 /// PEM: the private key, without a passphrase (certbot's name).
 pub const KEY_FILE: &str = "privkey.pem";
+
+/// The extension of what is about to be served.
+const NEXT: &str = "next";
 
 /// The certificate of one domain, read from a folder and replaced while the server runs.
 pub struct Certificates {
@@ -43,7 +49,16 @@ impl Certificates {
             (false, true) => return Err(CertificateError::Half { missing: chain, present: key }),
         }
         let stamp = Stamp::of(&chain, &key);
-        let identity = Identity::load(&chain, &key)?;
+        let identity = Identity::load(&chain, &key).or_else(|error| {
+            // A server that died between the two renames of an installation left the new chain.
+            let next = chain.with_extension(NEXT);
+            match (Identity::load(&next, &key), error) {
+                (Ok(identity), CertificateError::Mismatch { .. }) => {
+                    rename(&next, &chain).map(|()| identity)
+                }
+                (_, error) => Err(error),
+            }
+        })?;
         identity.warn_of_expiry(&chain, now);
         let (current, tried) = (ArcSwap::from_pointee(identity), Mutex::new(stamp));
         Ok(Arc::new(Certificates { chain, key, current, tried }))
@@ -68,6 +83,59 @@ impl Certificates {
             return Ok(false);
         }
         self.reload(now).map(|()| true)
+    }
+
+    /// Serves this PEM chain and key from now on, and writes them to the folder. They must belong
+    /// together, be valid at `now` and be for `domain`.
+    pub fn install(
+        &self,
+        [chain, key]: [&str; 2],
+        domain: &str,
+        now: SystemTime,
+    ) -> Result<(), CertificateError> {
+        let names = [Path::new("the chain"), Path::new("the key")];
+        let parsed = Identity::parse((chain.as_bytes(), names[0]), (key.as_bytes(), names[1]))?;
+        check(&parsed.chain[0], domain, now)?;
+        let mut tried = self.tried.lock();
+        let next = self.next();
+        self_signed::write_atomically(&next[1], key, 0o600)?;
+        self_signed::write_atomically(&next[0], chain, 0o600)?;
+        self.take_next(&mut tried)
+    }
+
+    /// Makes a new key and a self-signed certificate for `domain`, and serves it from now on.
+    pub fn self_sign(&self, domain: &str, now: SystemTime) -> Result<(), CertificateError> {
+        let mut tried = self.tried.lock();
+        let [chain, key] = self.next();
+        self_signed::create(&chain, &key, domain, now)?;
+        self.take_next(&mut tried)
+    }
+
+    fn next(&self) -> [PathBuf; 2] {
+        [self.chain.with_extension(NEXT), self.key.with_extension(NEXT)]
+    }
+
+    /// Puts what is ready in the place of what is served. The key goes first: see
+    /// [`Certificates::open`].
+    fn take_next(&self, tried: &mut Stamp) -> Result<(), CertificateError> {
+        let [chain, key] = self.next();
+        let identity = Identity::load(&chain, &key)?;
+        rename(&key, &self.key)?;
+        rename(&chain, &self.chain)?;
+        *tried = Stamp::of(&self.chain, &self.key);
+        self.current.store(Arc::new(identity));
+        tracing::info!(chain = %self.chain.display(), "another certificate is served");
+        Ok(())
+    }
+
+    /// The chain that is served, the server's certificate first.
+    pub fn describe(&self) -> Vec<Described> {
+        self.current.load().chain.iter().filter_map(Described::of).collect()
+    }
+
+    /// Whether the served certificate is for `domain`.
+    pub fn covers(&self, domain: &str) -> bool {
+        self.current.load().chain.first().is_some_and(|leaf| covers(leaf, domain))
     }
 
     /// Looks at the files once per `period` until `stop`, and reloads them when they change.
@@ -117,6 +185,34 @@ impl TlsAcceptor {
     pub(in crate::net) fn start(&self) -> Result<Box<Tls>, TlsError> {
         Tls::new(&self.certificates.current.load(), self.service)
     }
+}
+
+/// Whether clients of `domain` accept the certificate at `now`, its issuer aside.
+fn check(
+    certificate: &CertificateDer<'_>,
+    domain: &str,
+    now: SystemTime,
+) -> Result<(), CertificateError> {
+    let path = || PathBuf::from("the chain");
+    let described = Described::of(certificate)
+        .ok_or_else(|| CertificateError::NoCertificate { path: path() })?;
+    if !(described.not_before..described.not_after).contains(&now) {
+        let [from, to, now] = [described.not_before, described.not_after, now]
+            .map(|at| Timestamp::from(at).to_string());
+        return Err(CertificateError::OutOfDate { from, to, now });
+    }
+    match covers(certificate, domain) {
+        true => Ok(()),
+        false => {
+            let (domain, names) = (domain.to_owned(), described.names);
+            Err(CertificateError::Elsewhere { domain, names })
+        }
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), CertificateError> {
+    std::fs::rename(from, to)
+        .map_err(|source| CertificateError::Unwritable { path: to.into(), source })
 }
 
 /// Time of change and length of chain and key: enough to notice a replacement.

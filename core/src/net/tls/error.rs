@@ -64,6 +64,16 @@ pub enum CertificateError {
         .key.display(), .chain.display()
     )]
     Mismatch { chain: PathBuf, key: PathBuf },
+    #[error(
+        "the certificate is valid from {from} to {to} only, and now it is {now}; issue another one, \
+         or set the clock of this machine"
+    )]
+    OutOfDate { from: String, to: String, now: String },
+    #[error(
+        "the certificate is not for {domain} but for {}; clients would refuse it: issue one that has \
+         this name", .names.join(", ")
+    )]
+    Elsewhere { domain: String, names: Vec<String> },
     #[error("cannot use {}: {reason}; issue a new certificate (ECDSA P-256 or RSA)", .path.display())]
     Unusable { path: PathBuf, reason: String },
     #[error(

@@ -1,17 +1,18 @@
 //! A certificate with its key, ready to be served.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::crypto::ring;
-use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{Error as RustlsError, InconsistentKeys, NoKeyLog};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use zeroize::Zeroizing;
 
 use super::channel_binding;
 use super::witness::{ExporterLog, SingleCertificate};
@@ -26,13 +27,25 @@ pub(super) struct Identity {
     /// `tls-server-end-point`, the same for every connection.
     pub(super) server_end_point: Option<Arc<[u8]>>,
     pub(super) not_after: SystemTime,
+    /// The server's certificate first.
+    pub(super) chain: Vec<CertificateDer<'static>>,
 }
 
 impl Identity {
     /// Reads a PEM chain (the server's certificate first) and its PEM private key.
     pub(super) fn load(chain: &Path, key: &Path) -> Result<Identity, CertificateError> {
-        let certificates = read_chain(chain)?;
-        let private_key = PrivateKeyDer::from_pem_file(key).map_err(|e| pem_error(e, key, true))?;
+        Identity::parse((&read(chain)?, chain), (&read(key)?, key))
+    }
+
+    /// The same from text; the paths are for errors.
+    pub(super) fn parse(
+        (chain_text, chain): (&[u8], &Path),
+        (key_text, key): (&[u8], &Path),
+    ) -> Result<Identity, CertificateError> {
+        let certificates = parse_chain(chain_text, chain)?;
+        let no_key = |_| CertificateError::NoKey { path: key.into() };
+        let private_key = PrivateKeyDer::from_pem_slice(key_text).map_err(no_key)?;
+        let served = certificates.clone();
         let leaf_der = certificates[0].clone();
         let leaf = Certificate::from_der(&leaf_der).map_err(|e| unusable(chain, e))?;
         let certified =
@@ -51,6 +64,7 @@ impl Identity {
             server: config(Service::Server)?,
             http: config(Service::Http)?,
             server_end_point: channel_binding::server_end_point(&leaf_der, &leaf),
+            chain: served,
             not_after: leaf.tbs_certificate.validity.not_after.to_system_time(),
         })
     }
@@ -100,22 +114,17 @@ fn server_config(
     Ok(Arc::new(config))
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| pem_error(error, path, false))?;
-    if certificates.is_empty() {
-        return Err(CertificateError::NoCertificate { path: path.into() });
-    }
-    Ok(certificates)
+/// Wiped when dropped: it may be a key.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    let unreadable = |source| CertificateError::Unreadable { path: path.into(), source };
+    std::fs::read(path).map(Zeroizing::new).map_err(unreadable)
 }
 
-fn pem_error(error: PemError, path: &Path, is_key: bool) -> CertificateError {
-    let path = PathBuf::from(path);
-    match error {
-        PemError::Io(source) => CertificateError::Unreadable { path, source },
-        _ if is_key => CertificateError::NoKey { path },
-        _ => CertificateError::NoCertificate { path },
+fn parse_chain(text: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    match parsed {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(CertificateError::NoCertificate { path: path.into() }),
     }
 }
 

@@ -6,6 +6,7 @@
 mod certificates;
 mod channel_binding;
 mod connection;
+mod described;
 mod error;
 mod identity;
 mod self_signed;
@@ -17,6 +18,7 @@ pub use certificates::{CHAIN_FILE, Certificates, KEY_FILE, TlsAcceptor};
 pub use channel_binding::ChannelBinding;
 pub(super) use connection::Tls;
 pub use connection::TlsInfo;
+pub use described::Described;
 pub use error::{CertificateError, TlsError};
 
 /// What a listener speaks under TLS; decides the ALPN protocol (RFC 7301) that it accepts.

@@ -71,7 +71,7 @@ fn subject(name: &str) -> Result<SanType, String> {
 }
 
 /// A reader sees the whole file or none, also after a crash.
-fn write_atomically(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
+pub(super) fn write_atomically(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
     let new = path.with_extension("new");
     let write = || -> io::Result<()> {
         // What a crash left behind may have another mode.
