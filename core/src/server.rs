@@ -21,14 +21,15 @@ use entrance::Entrance;
 pub use routing::Routing;
 use xmpp::Xmpp;
 
-use crate::admin::api::{self, About, Api};
+use crate::admin::api::{self, About, Api, Running};
+use crate::admin::backups::Backups;
 use crate::admin::{self, Gate, Token, pages, setup};
 use crate::auth;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Home, HomeLock, OpenPorts, Port, write_atomically};
-use crate::http::{self, Door, Health, Limits, Plain, Readiness, Routes};
+use crate::http::{self, Door, Health, Plain, Readiness, Routes};
 use crate::im;
 use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
@@ -41,7 +42,7 @@ use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
 use crate::storage::migrate::{Migration, check_reader, migrate};
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::series;
-use crate::telemetry::{Counter, Metrics};
+use crate::telemetry::{Counter, Metrics, log};
 
 /// Time that connections have to end by themselves.
 const GRACE: Duration = Duration::from_secs(10);
@@ -54,7 +55,8 @@ const CERTIFICATES: Duration = Duration::from_secs(60);
 
 /// Every property of the server.
 pub fn properties() -> Vec<&'static dyn Declared> {
-    let edges = [admin::PROPERTIES.to_vec(), plugin_host::PROPERTIES.to_vec()];
+    let edges: [&[&dyn Declared]; 4] =
+        [&http::PROPERTIES, &admin::PROPERTIES, &plugin_host::PROPERTIES, &log::PROPERTIES];
     [xmpp::PROPERTIES.concat(), edges.concat()].concat()
 }
 
@@ -148,6 +150,7 @@ impl Foundation {
             health,
             about: About { domain, started: self.clock.boot(), ports },
             figures: Arc::default(),
+            running: None,
         }
     }
 }
@@ -179,7 +182,9 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     )?;
     let routing = Routing::build(&foundation, &domain);
     let xmpp = Arc::new(Xmpp::build(&foundation, &routing, &certificates));
-    let api = Arc::new(foundation.api(domain, health.clone(), &routing));
+    let mut api = foundation.api(domain, health.clone(), &routing);
+    api.running = running(&foundation, &certificates);
+    let api = Arc::new(api);
     let listeners = Listeners::bind(config)?;
 
     let run_files = RunFiles::create(home, clock)?;
@@ -204,7 +209,8 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     foundation.plugins.start(seams(&foundation, &routing, &public)).await;
-    let (ports, _accepting) = listeners.serve(&certificates, [console, public], tracker);
+    let settings = http::Settings::of(&foundation.properties);
+    let (ports, _accepting) = listeners.serve(&certificates, [console, public], &settings, tracker);
     opened.send_replace(Some(ports.clone()));
     // Dropping the claim would end the lease.
     let (_claim, claimed) = watch::channel(Claim::Alone);
@@ -262,6 +268,23 @@ fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Se
     }
 }
 
+/// What the API can do while the server runs, and the log's levels from now on.
+fn running(foundation: &Foundation, certificates: &Arc<Certificates>) -> Option<Running> {
+    let Foundation { home, clock, tracker, db, properties, .. } = foundation;
+    let log = log::running()?.clone();
+    let (soft, levels) = (tracker.soft().clone(), properties.live(&log::LEVELS));
+    let follow = log.clone().follow(levels);
+    tracker.spawn("log levels", async move {
+        soft.run_until_cancelled(follow).await;
+    });
+    Some(Running {
+        certificates: certificates.clone(),
+        log,
+        backups: Backups::new(home.backups(), db.clone(), clock.clone(), tracker.clone()),
+        tracker: tracker.clone(),
+    })
+}
+
 /// The HTTP ports that the configuration asks for, bound but not served.
 struct Listeners {
     console: Vec<Listener>,
@@ -286,6 +309,7 @@ impl Listeners {
         self,
         certificates: &Arc<Certificates>,
         [console, public]: [Arc<Routes>; 2],
+        settings: &http::Settings,
         tracker: &Tracker,
     ) -> (OpenPorts, Vec<JoinHandle<()>>) {
         let port = |listeners: &[Listener]| listeners.first().map(|l| l.local_addr().port());
@@ -308,8 +332,8 @@ impl Listeners {
         for (listeners, routes, door) in groups {
             for listener in listeners {
                 let (routes, door) = (routes.clone(), door.clone());
-                let (limits, tracker) = (Limits::default(), tracker.clone());
-                let server = http::Server { routes, door, limits, tracker: tracker.clone() };
+                let (settings, tracker) = (settings.clone(), tracker.clone());
+                let server = http::Server { routes, door, settings, tracker: tracker.clone() };
                 accepting.push(tracker.spawn("http listener", server.serve(listener)));
             }
         }

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod backups;
 pub mod figures;
 mod gate;
 mod lockout;

@@ -13,8 +13,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+mod node;
 mod sessions;
 
+use tempfile::TempDir;
+
+use super::backups::Backups;
 use super::*;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
@@ -25,6 +29,7 @@ use crate::http::{Door, Health, Limits, Plain, Readiness, Server};
 use crate::im::Key;
 use crate::jid::Jid;
 use crate::net::listener::Listener;
+use crate::net::tls::Certificates;
 use crate::plugin_host::{Parts, PluginHost};
 use crate::properties::{Declared, Properties, Property};
 use crate::router::Out;
@@ -35,6 +40,7 @@ use crate::stanza::{PresenceType, Stanza};
 use crate::storage::migrate::migrate;
 use crate::storage::testing::TestDb;
 use crate::telemetry::Counter;
+use crate::telemetry::log::{self, Format};
 use crate::telemetry::metrics::series;
 
 static GREETING: Property<String> =
@@ -51,6 +57,7 @@ struct Console {
     local: Token,
     api: Arc<Api>,
     tracker: Tracker,
+    _home: TempDir,
 }
 
 impl Console {
@@ -91,6 +98,18 @@ impl Console {
         let mut api = foundation.api("example.org".to_owned(), health, &routing);
         api.properties = properties;
         api.about.ports.store(Arc::new([("console".to_owned(), 9090)].into()));
+        let home = TempDir::new().expect("a folder");
+        let wall = std::time::SystemTime::from(NOW);
+        let folder = home.path().join("certs");
+        let (_, log) = log::build(Format::Human, "info", std::io::sink).expect("a log");
+        let backups = home.path().to_owned();
+        api.running = Some(api::Running {
+            certificates: Certificates::open(&folder, ["example.org", ""], wall)
+                .expect("self-signed"),
+            log,
+            backups: Backups::new(backups, db.clone(), clock.clone(), tracker.clone()),
+            tracker: tracker.clone(),
+        });
         let api = Arc::new(api);
         let routes = Routes::new();
         api::mount(&routes, api.clone(), gate.clone());
@@ -99,10 +118,10 @@ impl Console {
         mount_metrics(&routes, metrics, gate);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = listener.local_addr();
-        let (door, limits) = (Door::Plain(Plain::Refuse), Limits::default());
-        let server = Server { routes, door, limits, tracker: tracker.clone() };
+        let (door, settings) = (Door::Plain(Plain::Refuse), Limits::DEFAULT.into());
+        let server = Server { routes, door, settings, tracker: tracker.clone() };
         tracker.spawn("http", server.serve(listener));
-        Console { address, local, api, tracker }
+        Console { address, local, api, tracker, _home: home }
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {

@@ -19,7 +19,7 @@ impl Home {
 
     /// Makes the folder and those in it that are missing, readable by this user only.
     pub fn create(&self) -> Result<(), ConfigError> {
-        for name in ["", "plugins", "certs", "uploads", "logs", "run"] {
+        for name in ["", "plugins", "certs", "uploads", "logs", "backups", "run"] {
             let path = self.0.join(name);
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(|source| ConfigError::File { path, source })?;
@@ -63,6 +63,11 @@ impl Home {
 
     pub fn uploads(&self) -> PathBuf {
         self.0.join("uploads")
+    }
+
+    /// Where the console puts backups of the database.
+    pub fn backups(&self) -> PathBuf {
+        self.0.join("backups")
     }
 
     pub fn logs(&self) -> PathBuf {

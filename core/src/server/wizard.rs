@@ -13,7 +13,7 @@ use crate::admin::Token;
 use crate::admin::setup::{Builder, Plan, SetupError, Wizard};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Home, OpenPorts, Port, Ports, write_atomically};
-use crate::http::{self, Health, Readiness, Routes};
+use crate::http::{self, Health, Limits, Readiness, Routes};
 use crate::net::tls::{CHAIN_FILE, Certificates};
 use crate::shutdown::{Asked, Signals, Tracker};
 use crate::storage::BoxFuture;
@@ -50,8 +50,9 @@ pub async fn run(
 
     let console = Routes::new();
     http::mount_health(&console, health.clone());
+    let settings = Limits::DEFAULT.into();
     let (open, accepting) =
-        listeners.serve(&certificates, [console.clone(), Routes::new()], &tracker);
+        listeners.serve(&certificates, [console.clone(), Routes::new()], &settings, &tracker);
     let own = open.clone();
     let wizard = Wizard {
         home: home.clone(),

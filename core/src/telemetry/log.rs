@@ -5,13 +5,19 @@
 //! can write a line of his own.
 
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 
+use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
+
+use super::Tail;
+use crate::clock::Clock;
+use crate::properties::{Declared, Live, Property, Scope};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,28 +40,88 @@ pub enum LogError {
     Running,
 }
 
-/// Changes the levels of the running log.
+pub static LEVELS: Property<String> = Property::new(
+    "log.filter",
+    String::new,
+    "Levels of the log, as a list such as \"info,hearth::c2s=debug\" (error, warn, info, debug, trace \
+     or off). Empty: what hearth.toml says.",
+)
+.within("levels such as info,hearth::c2s=debug, or nothing", |levels| {
+    levels.is_empty() || filter(levels).is_ok()
+})
+.scope(Scope::Node);
+
+/// The properties of the log.
+pub const PROPERTIES: [&dyn Declared; 1] = [&LEVELS];
+
+/// The running log.
 #[derive(Clone)]
-pub struct LogHandle(reload::Handle<EnvFilter, Registry>);
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// As the log was started.
+    started: Arc<str>,
+    tail: Tail,
+}
 
 impl LogHandle {
-    /// `levels` as for [`init`]; on an error the old levels stay.
+    /// `levels` as for [`init`], empty for those of the start; on an error the old levels stay.
     pub fn set_levels(&self, levels: &str) -> Result<(), LogError> {
-        self.0.reload(filter(levels)?).map_err(|_| LogError::Running)
+        let levels = if levels.is_empty() { &*self.started } else { levels };
+        self.filter.reload(filter(levels)?).map_err(|_| LogError::Running)
+    }
+
+    /// The levels that the log was started with.
+    pub fn started(&self) -> &str {
+        &self.started
+    }
+
+    /// The last lines.
+    pub fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// Follows the property until it is dropped.
+    pub async fn follow(self, levels: Live<String>) {
+        let mut changes = levels.changes();
+        loop {
+            if let Err(error) = self.set_levels(&levels.get()) {
+                tracing::warn!(%error, "the levels of the log stay as they are");
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
+static RUNNING: OnceLock<LogHandle> = OnceLock::new();
+
+/// The log of this process, once it is started.
+pub fn running() -> Option<&'static LogHandle> {
+    RUNNING.get()
+}
+
 /// Starts the log of this process. `levels` is a list such as `info,hearth::c2s=debug`.
-pub fn init(format: Format, levels: &str) -> Result<LogHandle, LogError> {
-    let (filter, handle) = reload::Layer::new(filter(levels)?);
-    let lines = layer(format, OneLine(io::stderr));
+pub fn init(format: Format, levels: &str) -> Result<(), LogError> {
+    let (log, handle) = build(format, levels, io::stderr)?;
+    log.try_init().map_err(|_| LogError::Running)?;
+    RUNNING.set(handle).map_err(|_| LogError::Running)
+}
+
+/// A log that writes to `out`, and the handle on it.
+pub fn build<W: Write + 'static>(
+    format: Format,
+    levels: &str,
+    out: impl Fn() -> W + Send + Sync + 'static,
+) -> Result<(impl Subscriber + Send + Sync + 'static, LogHandle), LogError> {
+    let (filter, reload) = reload::Layer::new(filter(levels)?);
+    let tail = Tail::new(Clock::system(0));
     // The filter stands below the lines, so a span that is filtered out costs one relaxed load.
-    tracing_subscriber::registry()
+    let log = tracing_subscriber::registry()
         .with(filter)
-        .with(lines)
-        .try_init()
-        .map_err(|_| LogError::Running)?;
-    Ok(LogHandle(handle))
+        .with(layer(format, OneLine(out)))
+        .with(tail.clone());
+    Ok((log, LogHandle { filter: reload, started: levels.into(), tail }))
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, LogError> {
@@ -116,7 +182,7 @@ impl<W: Write> Write for OneLineWriter<W> {
 }
 
 /// A line break, or something that a terminal obeys.
-fn breaks_out(c: char) -> bool {
+pub(super) fn breaks_out(c: char) -> bool {
     c.is_control() && c != '\t'
 }
 
@@ -124,7 +190,6 @@ fn breaks_out(c: char) -> bool {
 mod tests {
     use super::*;
     use parking_lot::Mutex;
-    use std::sync::Arc;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -177,6 +242,25 @@ mod tests {
             tracing::info!(target: "hearth::s2s", "hidden");
         });
         assert!(text.contains("shown") && !text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn levels_change_while_it_runs() {
+        let captured = Captured::default();
+        let out = captured.clone();
+        let (log, handle) = build(Format::Human, "warn", move || out.clone()).expect("a log");
+        tracing::subscriber::with_default(log, || {
+            tracing::info!("too low");
+            handle.set_levels("info").expect("levels");
+            tracing::info!("high enough");
+            handle.set_levels("hearth=loud").expect_err("not levels");
+            handle.set_levels("").expect("those of the start");
+            tracing::info!("too low again");
+        });
+        let text = String::from_utf8(captured.0.lock().clone()).expect("UTF-8");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let kept: Vec<_> = handle.tail().after(0).iter().map(|line| line.text.clone()).collect();
+        assert_eq!(kept, ["high enough"]);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 pub mod backoff;
 pub mod log;
 pub mod metrics;
+pub mod process;
+pub mod tail;
 
 pub use backoff::Backoff;
+pub use log::LogHandle;
 pub use metrics::{Counter, Gauge, Metrics};
+pub use tail::Tail;

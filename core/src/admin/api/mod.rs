@@ -5,11 +5,14 @@
 mod administrators;
 mod audit;
 mod call;
+mod certificates;
 mod csv;
+mod database;
 mod figures;
 mod groups;
 mod http;
 mod lockouts;
+mod logs;
 mod openapi;
 mod plugins;
 mod problem;
@@ -36,16 +39,20 @@ pub use server::About;
 pub use upload::{ALLOWANCE as UPLOAD, install as install_upload};
 
 use super::audit as log;
+use super::backups::Backups;
 use super::figures::Figures;
 use super::route::{self, Missing};
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
 use crate::http::Health;
+use crate::net::tls::Certificates;
 use crate::plugin_host::PluginHost;
 use crate::properties::Properties;
 use crate::router::Router;
 use crate::services::removal::Removal;
+use crate::shutdown::Tracker;
 use crate::storage::{BoxFuture, Db, Tx};
+use crate::telemetry::LogHandle;
 
 /// What the handlers work on.
 pub struct Api {
@@ -61,6 +68,16 @@ pub struct Api {
     pub about: About,
     /// Empty when no server runs.
     pub figures: Arc<Figures>,
+    /// `None` when no server runs.
+    pub running: Option<Running>,
+}
+
+/// What only a server that runs has.
+pub struct Running {
+    pub certificates: Arc<Certificates>,
+    pub log: LogHandle,
+    pub backups: Backups,
+    pub tracker: Tracker,
 }
 
 pub type Handler = fn(Call) -> BoxFuture<'static, Result<Answer, Problem>>;
@@ -78,8 +95,9 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         sessions::ROUTES,
     ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
-    let rest = [figures::ROUTES, plugins::ROUTES, openapi::ROUTES];
-    let nouns = people.into_iter().chain(server).chain(rest);
+    let node = [certificates::ROUTES, database::ROUTES, logs::ROUTES, figures::ROUTES];
+    let rest = [plugins::ROUTES, openapi::ROUTES];
+    let nouns = people.into_iter().chain(server).chain(node).chain(rest);
     nouns.flatten()
 }
 
@@ -114,6 +132,13 @@ impl Api {
 }
 
 impl Call {
+    /// What only a running server can do.
+    pub fn running(&self) -> Result<&Running, Problem> {
+        let stopped =
+            || Problem::Unavailable("no server runs here: start it by `hearth run`".to_owned());
+        self.api.running.as_ref().ok_or_else(stopped)
+    }
+
     /// Notes in the audit log what was done in a transaction of its own.
     pub async fn note(&self, action: &'static str, target: &str) -> Result<(), Problem> {
         self.change(action, target, |_| Box::pin(async { Ok(()) })).await

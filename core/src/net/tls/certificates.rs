@@ -28,6 +28,8 @@ const NEXT: &str = "next";
 pub struct Certificates {
     chain: PathBuf,
     key: PathBuf,
+    /// The domain and the machine's own name.
+    names: [String; 2],
     current: ArcSwap<Identity>,
     /// What the files looked like when they were last read, with success or not.
     tried: Mutex<Stamp>,
@@ -61,7 +63,7 @@ impl Certificates {
         })?;
         identity.warn_of_expiry(&chain, now);
         let (current, tried) = (ArcSwap::from_pointee(identity), Mutex::new(stamp));
-        Ok(Arc::new(Certificates { chain, key, current, tried }))
+        Ok(Arc::new(Certificates { chain, key, names: names.map(str::to_owned), current, tried }))
     }
 
     /// Reads the files again. New handshakes get the new certificate, connections stay as they are; on
@@ -103,11 +105,12 @@ impl Certificates {
         self.take_next(&mut tried)
     }
 
-    /// Makes a new key and a self-signed certificate for `domain`, and serves it from now on.
-    pub fn self_sign(&self, domain: &str, now: SystemTime) -> Result<(), CertificateError> {
+    /// Makes a new key and a self-signed certificate for the names that it was opened for, and
+    /// serves it from now on.
+    pub fn self_sign(&self, now: SystemTime) -> Result<(), CertificateError> {
         let mut tried = self.tried.lock();
         let [chain, key] = self.next();
-        self_signed::create(&chain, &key, domain, now)?;
+        self_signed::create(&chain, &key, self.names.each_ref().map(String::as_str), now)?;
         self.take_next(&mut tried)
     }
 
