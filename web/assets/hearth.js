@@ -105,6 +105,28 @@ function columnMenu(table, place) {
   place.replaceChildren(menu);
 }
 
+// The end of the log is in sight, unless the reader looks elsewhere; it keeps so many lines.
+const LINES = 1000;
+function follow(log) {
+  while (log.children.length > LINES) log.firstElementChild.remove();
+  log.scrollTop = log.scrollHeight;
+}
+function pauseTail(button) {
+  const log = document.getElementById("log");
+  if ("paused" in log.dataset) return location.reload();
+  log.dataset.paused = "";
+  button.textContent = button.dataset.goOn;
+}
+document.addEventListener("htmx:sseBeforeMessage", (event) => {
+  if (event.target.closest?.("[data-paused]")) event.preventDefault();
+});
+document.addEventListener("htmx:sseMessage", (event) => {
+  const log = event.target.closest?.(".log");
+  if (!log) return;
+  showTimes(log);
+  follow(log);
+});
+
 // Runs over the page, and over each part that htmx puts into it.
 function enliven(root) {
   showTimes(root);
@@ -115,6 +137,8 @@ function enliven(root) {
     if (place) columnMenu(table, place);
   }
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+  for (const button of root.querySelectorAll("[data-tail-pause]")) button.hidden = false;
+  for (const log of root.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
 }
 
 document.addEventListener("click", (event) => {
@@ -127,6 +151,7 @@ document.addEventListener("click", (event) => {
   else if ("closeDialog" in button.dataset) button.closest("dialog").close();
   else if ("close" in button.dataset) button.parentElement.remove();
   else if ("copy" in button.dataset) copy(button);
+  else if ("tailPause" in button.dataset) pauseTail(button);
   else if ("themeSwitch" in button.dataset) nextTheme(button);
 });
 document.addEventListener("keydown", (event) => {

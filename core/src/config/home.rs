@@ -1,4 +1,5 @@
-//! The home folder: `hearth.toml`, `hearth.db`, `plugins/`, `certs/`, `uploads/`, `logs/`, `run/`.
+//! The home folder: `hearth.toml`, `hearth.db`, `plugins/`, `certs/`, `uploads/`, `logs/`,
+//! `backups/`, `run/`.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

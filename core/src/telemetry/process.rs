@@ -58,7 +58,7 @@ pub fn machine() -> Machine {
     Machine {
         system: name,
         kernel: Some(kernel).filter(|kernel| !kernel.is_empty()),
-        architecture: std::env::consts::ARCH,
+        architecture: env!("HEARTH_ARCHITECTURE"),
         processors: std::thread::available_parallelism().map_or(1, Into::into),
         memory: kilobytes(&read("/proc/meminfo"), "MemTotal:"),
     }

@@ -78,9 +78,10 @@ fn client(session: &Shared) -> Option<String> {
     caps.attr("node").map(str::to_owned)
 }
 
-/// What `?address=`, `?available=` and `?detached=` ask for.
+/// What `?search=`, `?address=`, `?available=` and `?detached=` ask for.
 struct Filter {
     address: Option<String>,
+    search: Option<String>,
     available: Option<bool>,
     detached: Option<bool>,
 }
@@ -89,6 +90,7 @@ impl Filter {
     fn of(call: &Call) -> Result<Filter, Problem> {
         Ok(Filter {
             address: call.find("address").map(str::to_owned),
+            search: call.find("search").map(str::to_lowercase),
             available: call.flag("available")?,
             detached: call.flag("detached")?,
         })
@@ -99,6 +101,10 @@ impl Filter {
         self.available.is_none_or(|wanted| session.is_available() == wanted)
             && self.detached.is_none_or(|wanted| session.is_connected() != wanted)
             && self.address.as_ref().is_none_or(address)
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|text| session.jid.as_str().contains(text) || address(text))
     }
 }
 

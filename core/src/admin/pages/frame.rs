@@ -29,12 +29,22 @@ pub const TABS: &[Tab] = &[
         id: "server",
         items: &[
             item("dashboard", "/"),
+            item("information", "/server/information"),
+            item("properties", "/server/properties"),
+            item("registration", "/server/settings/registration"),
+            item("client_connections", "/server/settings/client-connections"),
+            item("resource_policy", "/server/settings/resource-policy"),
+            item("offline", "/server/settings/offline"),
+            item("archive", "/server/settings/archive"),
+            item("certificates", "/server/certificates"),
+            item("database", "/server/database"),
+            item("logs", "/server/logs"),
             item("audit", "/server/audit"),
             item("tokens", "/server/tokens"),
         ],
     },
     Tab { id: "people", items: &[item("users", "/users"), item("groups", "/groups")] },
-    Tab { id: "sessions", items: &[] },
+    Tab { id: "sessions", items: &[item("sessions", "/sessions")] },
     Tab { id: "plugins", items: &[item("plugins", "/plugins")] },
 ];
 

@@ -21,8 +21,25 @@ macro_rules! topics {
     };
 }
 
-const TOPICS: &[(&str, &str)] =
-    topics!["dashboard", "plugins", "tokens", "users", "groups", "audit"];
+const TOPICS: &[(&str, &str)] = topics![
+    "archive",
+    "audit",
+    "certificates",
+    "client_connections",
+    "dashboard",
+    "database",
+    "groups",
+    "information",
+    "logs",
+    "offline",
+    "plugins",
+    "properties",
+    "registration",
+    "resource_policy",
+    "sessions",
+    "tokens",
+    "users",
+];
 
 #[derive(Template)]
 #[template(path = "help.html")]

@@ -12,20 +12,29 @@
 //! Tests hold 2 to 4 true. Route first, then authorise by route: a route is for administrators
 //! unless it says [`Route::open`], and what is not in the table does not exist.
 
+mod amount;
 mod assets;
 mod audit;
+mod certificates;
 mod chart;
 pub(super) mod cookie;
 mod dashboard;
+mod database;
+mod editor;
 pub mod form;
 mod frame;
 mod groups;
 mod help;
+mod information;
 pub mod list;
 pub mod live;
+mod logs;
 mod origin;
 pub mod plugins;
+mod properties;
 mod serve;
+mod sessions;
+mod settings;
 mod sign_in;
 mod text;
 mod tokens;
@@ -87,8 +96,11 @@ impl Console {
 /// Every route of the console.
 fn routes() -> impl Iterator<Item = &'static Route> {
     let console = [assets::ROUTES, sign_in::ROUTES, help::ROUTES];
-    let server = [dashboard::ROUTES, tokens::ROUTES, plugins::ROUTES, audit::ROUTES];
+    let server = [dashboard::ROUTES, information::ROUTES, tokens::ROUTES, plugins::ROUTES];
+    let settings = [properties::ROUTES, settings::ROUTES, certificates::ROUTES, audit::ROUTES];
+    let node = [database::ROUTES, logs::ROUTES, sessions::ROUTES];
     let people =
         [users::ROUTES, user::ROUTES, user_roster::ROUTES, user_lists::ROUTES, groups::ROUTES];
-    console.into_iter().chain(server).chain(people).flatten()
+    let all = console.into_iter().chain(server).chain(settings).chain(node).chain(people);
+    all.flatten()
 }

@@ -8,7 +8,7 @@ use hyper::Method;
 
 use super::frame::TABS;
 use super::text::Catalogue;
-use super::{help, routes};
+use super::{help, routes, settings};
 use crate::admin::route;
 
 /// Texts of the files below a folder, with their names.
@@ -49,6 +49,7 @@ fn used() -> BTreeSet<String> {
         false => format!("setup_{name}.title"),
     }));
     used.extend(crate::admin::setup::computed_texts());
+    used.extend(settings::texts());
     used
 }
 

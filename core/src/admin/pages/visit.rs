@@ -35,6 +35,7 @@ impl From<Problem> for Refusal {
 }
 
 /// A request whose route was found and whose sender may do what it does.
+#[derive(Clone)]
 pub struct Visit {
     pub console: Arc<Console>,
     pub visitor: Visitor,

@@ -1,0 +1,213 @@
+//! Client sessions: listed, looked at, ended, and sent messages.
+
+use askama::Template;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::form::{Fields, Form};
+use super::list::{self, List};
+use super::visit::{show, show_refused};
+use super::{Frame, Refusal, Route, Visit};
+use crate::admin::api::Problem;
+use crate::http::Response;
+
+const PATH: &str = "/sessions";
+const FILTERS: &[&str] = &["search", "available", "detached"];
+
+/// A session is named in the query: its resource may hold what no path may.
+pub const ROUTES: &[Route] = &[
+    Route::new(Method::GET, PATH, |visit| Box::pin(list(visit))),
+    Route::new(Method::GET, "/sessions/session", |visit| Box::pin(details(visit))),
+    Route::new(Method::POST, "/sessions/disconnect", |visit| Box::pin(disconnect(visit))),
+    Route::new(Method::GET, "/sessions/message", |visit| Box::pin(write(visit))),
+    Route::new(Method::POST, "/sessions/message", |visit| Box::pin(send(visit))),
+];
+
+#[derive(Deserialize)]
+struct Session {
+    jid: String,
+    user: String,
+    resource: String,
+    address: String,
+    since: String,
+    tls: Option<String>,
+    cipher: Option<String>,
+    mechanism: String,
+    available: bool,
+    priority: i8,
+    received: u64,
+    sent: u64,
+    detached: bool,
+    idle_seconds: Option<u32>,
+    client: Option<String>,
+    stream_management: Option<Management>,
+}
+
+#[derive(Deserialize)]
+struct Management {
+    resumable: bool,
+    unacknowledged: u32,
+}
+
+impl Session {
+    /// The query that names it.
+    fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("user", &self.user).append_pair("resource", &self.resource).finish()
+    }
+
+    fn link(&self) -> String {
+        format!("/sessions/session?{}", self.query())
+    }
+
+    fn end(&self) -> String {
+        format!("/sessions/disconnect?{}", self.query())
+    }
+
+    fn write(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        format!("/sessions/message?{}", query.append_pair("to", &self.jid).finish())
+    }
+
+    /// `TLS 1.3` for `TLSv1_3`.
+    fn encryption(&self) -> Option<String> {
+        Some(self.tls.as_ref()?.replace("TLSv", "TLS ").replace('_', "."))
+    }
+
+    /// How long nothing came, in the largest unit that fits.
+    fn idle(&self) -> Option<String> {
+        let seconds = self.idle_seconds?;
+        Some(match seconds {
+            0..60 => format!("{seconds} s"),
+            60..3600 => format!("{} min", seconds / 60),
+            _ => format!("{} h", seconds / 3600),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sessions.html")]
+struct Sessions {
+    page: Frame,
+    list: List<Session>,
+    count: u64,
+}
+
+#[derive(Template)]
+#[template(path = "session.html")]
+struct Details {
+    page: Frame,
+    session: Session,
+}
+
+#[derive(Template)]
+#[template(path = "session_message.html")]
+struct Message {
+    page: Frame,
+    form: Form,
+    styles: [(&'static str, String); 2],
+}
+
+#[derive(Deserialize)]
+struct Server {
+    sessions: u64,
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    sent: u64,
+}
+
+async fn list(visit: Visit) -> Result<Response, Refusal> {
+    if list::wants_csv(&visit) {
+        return list::csv(&visit, &["sessions"], FILTERS).await;
+    }
+    let list = List::read(&visit, &["sessions"], FILTERS).await?;
+    let Server { sessions } = visit.read(&["server"], &[]).await?;
+    show(Sessions { page: visit.frame("sessions"), list, count: sessions })
+}
+
+/// The segments of the session that the query names.
+fn named(visit: &Visit) -> [&str; 3] {
+    ["sessions", visit.query.get("user"), visit.query.get("resource")]
+}
+
+async fn details(visit: Visit) -> Result<Response, Refusal> {
+    let session = visit.read(&named(&visit), &[]).await?;
+    show(Details { page: visit.frame("session").below("sessions"), session })
+}
+
+async fn disconnect(visit: Visit) -> Result<Response, Refusal> {
+    match visit.change(Method::DELETE, &named(&visit), ()).await {
+        // It has ended by itself meanwhile, as was asked for.
+        Ok(()) | Err(Problem::NotFound(_)) => visit.done(PATH, visit.t("sessions.ended")),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+fn message(visit: &Visit, form: Form) -> Message {
+    let styles = [
+        ("headline", visit.t("session_message.headline").into()),
+        ("chat", visit.t("session_message.chat").into()),
+    ];
+    Message { page: visit.frame("session_message").below("sessions"), form, styles }
+}
+
+async fn write(visit: Visit) -> Result<Response, Refusal> {
+    let to = ("to".to_owned(), visit.query.get("to").to_owned());
+    show(message(&visit, Form::sent(&Fields::new(vec![to]))))
+}
+
+async fn send(visit: Visit) -> Result<Response, Refusal> {
+    let form = &visit.form;
+    let body = json!({
+        "to": form.find("to"),
+        "subject": form.find("subject"),
+        "body": form.get("body"),
+        "style": form.find("style").unwrap_or("headline"),
+    });
+    match visit.change(Method::POST, &["sessions", "message"], body).await {
+        Ok(Sent { sent }) => visit.done(PATH, visit.t("session_message.sent").with("count", sent)),
+        Err(problem) => show_refused(message(&visit, Form::sent(form).refuse_by(&problem))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(resource: &str, idle: Option<u32>) -> Session {
+        Session {
+            jid: format!("romeo@example.org/{resource}"),
+            user: "romeo".to_owned(),
+            resource: resource.to_owned(),
+            address: String::new(),
+            since: String::new(),
+            tls: Some("TLSv1_3".to_owned()),
+            cipher: None,
+            mechanism: String::new(),
+            available: true,
+            priority: 0,
+            received: 0,
+            sent: 0,
+            detached: false,
+            idle_seconds: idle,
+            client: None,
+            stream_management: None,
+        }
+    }
+
+    #[test]
+    fn any_resource_can_be_named() {
+        let link = session("a/b &%é", None).link();
+        assert_eq!(link, "/sessions/session?user=romeo&resource=a%2Fb+%26%25%C3%A9");
+    }
+
+    #[test]
+    fn figures_are_words() {
+        assert_eq!(session("x", None).encryption().as_deref(), Some("TLS 1.3"));
+        let idle = |seconds| session("x", Some(seconds)).idle().expect("connected");
+        assert_eq!([59, 60, 7200].map(idle), ["59 s", "1 min", "2 h"]);
+    }
+}

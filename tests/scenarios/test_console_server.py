@@ -1,0 +1,183 @@
+"""The pages of the areas Server and Sessions."""
+
+import subprocess
+
+import pytest
+from playwright.sync_api import expect
+
+from console import Console
+
+PAGES = [
+    "/sessions",
+    "/sessions/message",
+    "/server/information",
+    "/server/properties",
+    "/server/properties/http.header-timeout",
+    "/server/settings/registration",
+    "/server/settings/client-connections",
+    "/server/settings/resource-policy",
+    "/server/settings/offline",
+    "/server/settings/archive",
+    "/server/certificates",
+    "/server/certificates/install",
+    "/server/database",
+    "/server/logs",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_fit_to_be_seen(console, path):
+    console.open(path)
+
+
+def test_the_pages_speak_german(console):
+    page = console.go("/server/settings/offline")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_role("heading", name="Offline-Nachrichten")).to_be_visible()
+    expect(page.get_by_label("Platz je Konto")).to_be_visible()
+    console.look("server-settings-offline-german")
+
+
+def test_a_session_is_found_looked_at_and_disconnected(console, stage):
+    romeo = stage.enter("romeo")
+    page = console.go("/sessions")
+    page.get_by_label("Name, resource").fill(romeo.bare.split("@")[0])
+    row = page.get_by_role("row").filter(has_text=romeo.bare.split("@")[0])
+    expect(row).to_have_count(1)
+    console.look("sessions-found")
+    row.get_by_role("link").click()
+    expect(page.get_by_text("TLS 1.3")).to_be_visible()
+    console.look("session")
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("dialog")).to_contain_text("cannot resume")
+    console.look("session-disconnect")
+    page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("status")).to_contain_text("disconnected")
+    romeo.expect_end()
+
+
+def test_a_message_reaches_a_user(console, stage):
+    juliet = stage.enter("juliet")
+    page = console.go("/sessions/message")
+    page.get_by_label("To").fill(juliet.bare)
+    page.get_by_label("Message").fill("The balcony closes at nine.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_contain_text("get it: 1")
+    juliet.expect_message("The balcony closes at nine.", from_="localhost")
+
+
+def test_a_message_to_nobody_is_refused_and_kept(console):
+    console.forgive("422")
+    page = console.go("/sessions/message")
+    page.get_by_label("To").fill("nobody-at-all")
+    page.get_by_label("Message").fill("hello")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("there is no session of")).to_be_visible()
+    expect(page.get_by_label("Message")).to_have_value("hello")
+    console.look("sessions-message-refused")
+
+
+def test_a_property_is_changed_refused_and_given_its_default(console):
+    console.forgive("422")
+    page = console.go("/server/properties")
+    page.get_by_label("Name, value").fill("handshake-timeout")
+    page.get_by_role("link", name="http.handshake-timeout").click()
+    page.get_by_label("Value").fill("a while")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("is no value of")).to_be_visible()
+    expect(page.get_by_label("Value")).to_have_value("a while")
+    console.look("property-refused")
+    page.get_by_label("Value").fill("20s")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("is now 20s")
+    page.goto(console.origin + "/server/properties/http.handshake-timeout")
+    expect(page.get_by_role("row").filter(has_text="admin@localhost").first).to_contain_text("20s")
+    console.look("property-changed")
+    page.get_by_role("button", name="Back to the default").click()
+    page.get_by_role("dialog").get_by_role("button", name="Back to the default").click()
+    expect(page.get_by_role("status")).to_contain_text("is now 10s")
+
+
+def test_settings_are_saved_and_refused_beside_the_field(console):
+    console.forgive("422")
+    page = console.go("/server/settings/client-connections")
+    page.get_by_label("Seconds to open the stream").fill("0")
+    page.get_by_label("Seconds for which a lost connection").fill("301")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("1 to 300")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Saved all the same")
+    expect(page.get_by_label("Seconds to open the stream")).to_have_value("0")
+    console.look("settings-refused")
+    page.get_by_label("Seconds to open the stream").fill("10")
+    page.get_by_label("Seconds for which a lost connection").fill("300")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("saved")
+
+
+@pytest.fixture
+def own_console(private_server, browser, request):
+    """A console whose server may be changed as a whole."""
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
+    opened = Console(private_server(), context, request.node.name)
+    opened.sign_in()
+    yield opened
+    opened.close()
+
+
+def test_a_certificate_is_refused_installed_and_made_anew(own_console, tmp_path):
+    console = own_console
+    console.forgive("422")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "90", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", key, "-out", chain],
+        check=True, capture_output=True,
+    )
+    page = console.go("/server/certificates/install")
+    page.get_by_label("Certificate chain").fill(chain.read_text())
+    page.get_by_label("Private key").fill("nonsense")
+    page.get_by_role("button", name="Check and install").click()
+    expect(page.get_by_text("holds no private key")).to_be_visible()
+    console.look("server-certificates-refused")
+    page.get_by_label("Private key").fill(key.read_text())
+    page.get_by_role("button", name="Check and install").click()
+    expect(page.get_by_text("89 days left")).to_be_visible()
+    page.get_by_role("button", name="Make a self-signed one").click()
+    expect(page.get_by_role("dialog")).to_contain_text("replaced")
+    page.get_by_role("dialog").get_by_role("button", name="Make a self-signed one").click()
+    expect(page.get_by_role("status")).to_contain_text("is served")
+
+
+def test_a_backup_is_made_and_deleted(console):
+    page = console.go("/server/database")
+    page.get_by_role("button", name="Back up as text").click()
+    expect(page.get_by_text("is written.")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text=".jsonl").first
+    console.look("server-database-backup")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".toast")).to_contain_text("deleted")
+
+
+def test_the_log_is_live_and_its_levels_change(console):
+    page = console.go("/server/logs")
+    log = page.get_by_role("log")
+    page.get_by_label("Module").last.fill("hearth::session")
+    page.get_by_label("Level").last.select_option("debug")
+    page.get_by_role("button", name="Set the level").click()
+    expect(page.get_by_role("status")).to_contain_text("set")
+    expect(page.get_by_text("hearth::session").last).to_be_visible()
+    before = log.locator("p").count()
+    other = console.context.new_page()
+    other.goto(console.origin + "/server/properties/http.header-timeout")
+    other.get_by_label("Value").fill("11s")
+    other.get_by_role("button", name="Save").click()
+    expect(log).to_contain_text("property.set")
+    assert log.locator("p").count() > before
+    expect(log.locator("time[data-shown]").last).to_be_visible()
+    console.look("server-logs-live")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    page.get_by_role("button", name="As everything else").click()
+    expect(page.get_by_role("status")).to_contain_text("set")
