@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,15 +97,21 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def visitor(server, browser, request):
-    """A browser in front of the shared server's console, not signed in: see `console`."""
+@contextmanager
+def before_the_console(server, browser, name):
     from console import Console
 
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
-    opened = Console(server, context, request.node.name)
+    opened = Console(server, context, name)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def visitor(server, browser, request):
+    """A browser in front of the shared server's console, not signed in: see `console`."""
+    with before_the_console(server, browser, request.node.name) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -112,3 +119,11 @@ def console(visitor):
     """The same, the administrator signed in."""
     visitor.sign_in()
     return visitor
+
+
+@pytest.fixture
+def own_console(private_server, browser, request):
+    """The administrator, who is the only one, signed in to a server of the test's own."""
+    with before_the_console(private_server(), browser, request.node.name) as opened:
+        opened.sign_in()
+        yield opened

@@ -141,9 +141,9 @@ def test_a_group_is_created_filled_and_deleted(console, user):
     expect(page.get_by_role("status")).to_contain_text(name)
 
 
-def test_the_last_administrator_cannot_be_dismissed(console):
-    console.forgive("409")
-    page = console.go("/users/admin")
+def test_the_last_administrator_cannot_be_dismissed(own_console):
+    own_console.forgive("409")
+    page = own_console.go("/users/admin")
     page.get_by_role("button", name="Dismiss").click()
     page.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("alert")).to_contain_text("last administrator")

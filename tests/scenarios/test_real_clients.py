@@ -7,6 +7,7 @@ import secrets
 import ssl
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,12 @@ def fresh_user() -> User:
     return User(f"slix-{secrets.token_hex(5)}", secrets.token_urlsafe(12))
 
 
+def play(story) -> None:
+    """In a thread of its own: the browser's driver may have a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, story).result()
+
+
 def connect(server, client: Slixmpp, transport: str) -> None:
     """slixmpp chooses STARTTLS on the one port, direct TLS on the other."""
     client.enable_direct_tls = transport == "tls"
@@ -142,7 +149,7 @@ def test_slixmpp_registers_and_talks_to_itself(server, transport):
         await client.expect("message", lambda m: m["body"] == "note to self")
         await client.disconnect()
 
-    asyncio.run(story())
+    play(story())
 
 
 def test_two_kinds_of_clients_meet(server, stage, xmpp_js):
@@ -173,7 +180,7 @@ def test_two_kinds_of_clients_meet(server, stage, xmpp_js):
         assert event["delayed"]
         await romeo.disconnect()
 
-    asyncio.run(story())
+    play(story())
 
 
 def test_slixmpp_finds_its_offline_messages(server, stage):
@@ -188,7 +195,7 @@ def test_slixmpp_finds_its_offline_messages(server, stage):
         assert (message["body"], bool(message["delay"]["stamp"])) == ("wherefore", True)
         await client.disconnect()
 
-    asyncio.run(story())
+    play(story())
 
 
 def test_a_wrong_password_is_told_to_slixmpp(server, stage):
@@ -200,4 +207,4 @@ def test_a_wrong_password_is_told_to_slixmpp(server, stage):
         await client.expect("failed_all_auth")
         await client.disconnect()
 
-    asyncio.run(story())
+    play(story())
