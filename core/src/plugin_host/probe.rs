@@ -155,17 +155,17 @@ pub fn in_this_process(file: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     /// A stand-in for the child: a script that ends as loading a bad library would.
     async fn by(script: &str) -> Result<Manifest, ProbeError> {
         let folder = tempfile::tempdir().expect("a folder");
-        let program = folder.path().join("child");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
-        let executable = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(&program, executable).expect("executable");
+        let (text, program) = (folder.path().join("text"), folder.path().join("child"));
+        std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).expect("written");
+        // By another process: a file that we wrote ourselves is busy while a child that some other
+        // test has just forked still holds it open.
+        let install = Command::new("install").args(["-m", "700"]).args([&text, &program]).status();
+        assert!(install.await.expect("install runs").success());
         probe_by(&program, Path::new("/nothing")).await
     }
 
