@@ -34,7 +34,8 @@ class Client(Wire):
     """What a user holds in his hand. Stanzas that nobody expected yet wait in `inbox`."""
 
     def __init__(self, server, transport: str):
-        super().__init__("127.0.0.1", server.port("c2s_tls" if transport == "tls" else "c2s"))
+        with server.network():
+            super().__init__("127.0.0.1", server.port("c2s_tls" if transport == "tls" else "c2s"))
         self.transport = transport
         self.jid = ""
         self.inbox: list[Element] = []

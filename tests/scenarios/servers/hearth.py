@@ -18,9 +18,11 @@ def binary() -> str:
     return os.environ["HEARTH_BIN"]
 
 
-def hearth(*arguments: object, check: bool = True) -> subprocess.CompletedProcess:
-    """Runs one subcommand to its end."""
-    done = subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+def hearth(*arguments: object, check: bool = True, on: Server | None = None) -> subprocess.CompletedProcess:
+    """Runs one subcommand to its end, on the host of a server if need be."""
+    command = [binary(), *map(str, arguments)]
+    command = on.on_host(command) if on else command
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert not check or done.returncode == 0, f"hearth {arguments}: {done.stdout}{done.stderr}"
     return done
 
@@ -54,6 +56,7 @@ class Hearth(Server):
             "--ephemeral-ports",
             *settings,
             check=False,
+            on=self,
         )
 
     def create_user(self, name: str, password: str) -> None:
@@ -72,7 +75,7 @@ class Hearth(Server):
             headers={"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with self.network(), urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
@@ -80,7 +83,7 @@ class Hearth(Server):
 
     def token(self) -> str:
         if not hasattr(self, "_token"):
-            self._token = hearth("token", "create", "--home", self.home).stdout.strip()
+            self._token = hearth("token", "create", "--home", self.home, on=self).stdout.strip()
         return self._token
 
     def command(self) -> list[str]:

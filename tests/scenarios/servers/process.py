@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from play.wire import DEADLINE
@@ -37,6 +38,15 @@ class Server:
         self.home = home
         self.process: subprocess.Popen | None = None
         self.ports: dict[str, int] = {}
+        # Where it runs, when not on this machine itself: see `cluster.network.Host`.
+        self.host = None
+
+    def network(self) -> AbstractContextManager:
+        """Where sockets are to be opened that shall reach it on 127.0.0.1."""
+        return self.host.entered() if self.host else nullcontext()
+
+    def on_host(self, command: list[str]) -> list[str]:
+        return self.host.command(command) if self.host else command
 
     def port(self, listener: str) -> int:
         return self.ports[listener]
@@ -53,7 +63,7 @@ class Server:
 
     def start(self) -> "Server":
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.on_host(self.command()), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(self._ready_or_dead, "the server is ready", 60)
         return self
 
