@@ -161,6 +161,9 @@ document.addEventListener("keydown", (event) => {
     menu.querySelector("summary").focus();
   }
 });
+// What a request will replace is busy until its answer is here.
+document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.setAttribute("aria-busy", "true"));
+document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
 document.addEventListener("htmx:load", (event) => enliven(event.detail.elt.parentElement ?? document));
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {

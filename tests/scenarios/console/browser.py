@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from servers.hearth import ADMIN_PASSWORD
 
@@ -13,6 +13,20 @@ AXE = Path(os.environ["HEARTH_TEST_CLIENTS"]) / "node_modules" / "axe-core" / "a
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 380, "height": 800}
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+# What htmx marks while it asks for a part of the page and puts it in place.
+UNDER_WAY = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
+# Live parts hold still while the page is looked at.
+HOLD = """() => {
+  window.held = (event) => event.preventDefault();
+  document.addEventListener("htmx:sseBeforeMessage", window.held);
+}"""
+LET_GO = "() => document.removeEventListener('htmx:sseBeforeMessage', window.held)"
+# Fonts are there, and nothing moves that will come to rest.
+SETTLED = """async () => {
+  await document.fonts.ready;
+  const moving = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(moving.map((one) => one.finished));
+}"""
 
 
 def launch(playwright: Playwright):
@@ -72,15 +86,23 @@ class Console:
         """Checks what is shown now in light, dark and on a narrow screen, and keeps the pictures."""
         folder = ARTEFACTS / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate(HOLD)
         for scheme, size in LOOKS:
             self.page.set_viewport_size(size)
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            self._settle()
             look = f"{name}.{size['width']}.{scheme}"
             self.page.screenshot(path=folder / f"{look}.png", full_page=True)
             self._fits(look)
             self._is_accessible(look)
         self.page.set_viewport_size(WIDE)
         self.page.emulate_media(color_scheme="light")
+        self.page.evaluate(LET_GO)
+
+    def _settle(self) -> None:
+        """Waits until the page is what it will be."""
+        expect(self.page.locator(UNDER_WAY)).to_have_count(0)
+        self.page.evaluate(SETTLED)
 
     def _fits(self, look: str) -> None:
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
