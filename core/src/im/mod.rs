@@ -212,7 +212,7 @@ impl Im {
         host: HostId,
         local: &str,
         wanted: impl Fn(&Entry) -> bool,
-    ) -> Option<(AccountId, Sessions)> {
+    ) -> Option<(Option<AccountId>, Sessions)> {
         let choose =
             |entries: &[Entry]| entries.iter().filter(|e| wanted(e)).cloned().collect::<Entries>();
         let (account, entries) = self.registry.select(host, local, choose)?;
@@ -238,7 +238,7 @@ impl Im {
         then: impl FnOnce(&Arc<Im>, Result<Option<AccountId>, StorageError>, &mut Out) + Send + 'static,
     ) {
         let online = self.registry.select(host, local, |_| Entries::new());
-        let known = online.map(|(account, _)| Some(account));
+        let known = online.and_then(|(account, _)| account).map(Some);
         if let Some(account) = known.or_else(|| self.directory.peek(host, local)) {
             return then(self, Ok(account), out);
         }

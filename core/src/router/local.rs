@@ -78,29 +78,31 @@ impl Router {
     fn mail(self: &Arc<Self>, mail: Mail, out: &mut Out) {
         let local = mail.to.local().unwrap_or_default();
         let choose = |entries: &[Entry]| choose(entries, mail.to.resource(), mail.kind);
-        let found = match self.registry.select(mail.host, local, choose) {
-            Some(found) => Some(found),
+        let online = self.registry.select(mail.host, local, choose);
+        let (known, entries) = online.unwrap_or_default();
+        let account = match known {
+            Some(account) => Some(account),
             None => match self.directory.peek(mail.host, local) {
-                Some(account) => account.map(|account| (account, Entries::new())),
-                None => return self.find_account(mail, out),
+                Some(account) => account,
+                None => return self.find_account(entries, mail, out),
             },
         };
-        match found {
-            Some((account, entries)) => self.mail_account(account, entries, mail, out),
+        match account {
+            Some(account) => self.mail_account(account, entries, mail, out),
             // RFC 6121 §8.5.1: no such account.
             None => self.refuse_mail(&mail, Condition::ServiceUnavailable, out),
         }
     }
 
     /// The account is not in the cache: asks the database, then goes on.
-    fn find_account(self: &Arc<Self>, mail: Mail, out: &mut Out) {
+    fn find_account(self: &Arc<Self>, entries: Entries, mail: Mail, out: &mut Out) {
         let router = self.clone();
         out.wait(async move {
             let mut out = Out::default();
             let local = mail.to.local().unwrap_or_default();
             match router.directory.find(mail.host, local).await {
                 Ok(Some(account)) => {
-                    router.mail_account(account, Entries::new(), mail, &mut out);
+                    router.mail_account(account, entries, mail, &mut out);
                 }
                 Ok(None) => router.refuse_mail(&mail, Condition::ServiceUnavailable, &mut out),
                 Err(error) => {
@@ -184,9 +186,8 @@ impl Router {
             match entry {
                 Entry::Local(session) => out.deliveries.push((session.clone(), envelope)),
                 Entry::Remote(remote) => {
-                    if let Err(envelope) = self.cluster.deliver(remote, envelope) {
-                        out.returned.push_back((None, envelope));
-                    }
+                    remote.shut();
+                    out.returned.push_back((None, envelope));
                 }
             }
         }
@@ -258,18 +259,24 @@ pub(super) fn release(duty: Option<&Arc<Duty>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::registry::RemoteSession;
+    use crate::session::{Delta, Node, RemoteSession};
 
     /// Sessions named after their priorities; `None`: not available.
     fn entries(priorities: &[Option<i8>]) -> Vec<Entry> {
         let entry = |(index, priority): (usize, &Option<i8>)| {
-            Entry::Remote(Arc::new(RemoteSession {
-                node: 1,
-                incarnation: 1,
-                resource: format!("r{index}").into(),
+            let jid = Jid::parse(&format!("juliet@hearth.example/r{index}")).unwrap();
+            let delta = Delta {
+                gone: false,
+                host: 0,
+                account: "juliet".into(),
+                resource: jid.resource().unwrap().into(),
+                session: index as u64,
+                epoch: 1,
+                bound_ms: 1,
                 priority: priority.unwrap_or(0),
-                available: priority.is_some(),
-            }))
+                flags: if priority.is_some() { Delta::AVAILABLE } else { 0 },
+            };
+            Entry::Remote(Arc::new(RemoteSession::new(Node { id: 1, incarnation: 1 }, jid, &delta)))
         };
         priorities.iter().enumerate().map(entry).collect()
     }

@@ -25,7 +25,7 @@ mod past_guests;
 pub mod phase;
 pub mod remote;
 
-pub use cluster::{Alone, Cluster};
+pub use cluster::Nodes;
 pub use destination::Destination;
 pub use guests::Guests;
 pub use hosts::Hosts;
@@ -43,7 +43,8 @@ pub struct Router {
     pub directory: Arc<dyn Directory>,
     pub im: Arc<Im>,
     pub archive: Arc<Archive>,
-    pub cluster: Arc<dyn Cluster>,
+    /// The other nodes of a cluster.
+    pub nodes: Arc<Nodes>,
     pub iqs: IqTable,
     pub guests: Arc<Guests>,
     pub remote: Arc<dyn Remote>,

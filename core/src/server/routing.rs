@@ -7,7 +7,8 @@ use super::Foundation;
 use crate::im::{self, Im};
 use crate::jid::Jid;
 use crate::ns;
-use crate::router::{Alone, Hosts, IqTable, Out, Request, Router, Target, Unreachable};
+use crate::router::cluster::{self, Nodes};
+use crate::router::{Hosts, IqTable, Out, Request, Router, Target, Unreachable};
 use crate::services::archive::{self, Archive};
 use crate::services::groups::Groups;
 use crate::services::removal::Removal;
@@ -59,13 +60,18 @@ impl Routing {
             clock: clock.clone(),
             started: clock.now(),
         });
+        let nodes = Nodes::new(cluster::Parts {
+            registry: registry.clone(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+        });
         let router = Arc::new(Router {
             hosts,
             registry,
             directory: accounts.clone(),
             im,
             archive,
-            cluster: Arc::new(Alone),
+            nodes,
             iqs: iqs(&services),
             guests: Arc::default(),
             remote: Arc::new(Unreachable),
@@ -74,6 +80,7 @@ impl Routing {
                 .counter(series("hearth_messages_total", "Messages that came to be routed.")),
         });
         router.im.set_router(&router);
+        router.nodes.set_router(&router);
         Routing { router, removal, services }
     }
 }

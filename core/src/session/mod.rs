@@ -13,10 +13,13 @@ use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 
+mod changes;
 pub mod duty;
+mod elsewhere;
 pub mod mailbox;
 pub mod page;
 pub mod registry;
+pub mod remote;
 pub mod resume;
 pub mod watermark;
 
@@ -24,6 +27,7 @@ pub use duty::{Duty, Pending};
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};
 pub use page::Window;
 pub use registry::{Entry, Registry};
+pub use remote::{Delta, Node, RemoteSession};
 pub use resume::{Management, Resumable};
 pub use watermark::Watermark;
 

@@ -10,20 +10,13 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use super::Shared;
+use super::changes::Changes;
+use super::elsewhere::Peers;
 use super::page::{Page, Window};
+pub use super::remote::RemoteSession;
 use crate::host::{AccountId, HostId};
 
 const SHARDS: usize = 64;
-
-/// A session on another node of the cluster.
-#[derive(Clone, Debug)]
-pub struct RemoteSession {
-    pub node: u16,
-    pub incarnation: u64,
-    pub resource: CompactString,
-    pub priority: i8,
-    pub available: bool,
-}
 
 /// One session of an account.
 #[derive(Clone, Debug)]
@@ -36,7 +29,7 @@ impl Entry {
     pub fn resource(&self) -> &str {
         match self {
             Entry::Local(session) => session.resource(),
-            Entry::Remote(session) => &session.resource,
+            Entry::Remote(session) => session.resource(),
         }
     }
 
@@ -44,7 +37,7 @@ impl Entry {
     pub fn is_open(&self) -> bool {
         match self {
             Entry::Local(session) => !session.mailbox.is_closed(),
-            Entry::Remote(_) => true,
+            Entry::Remote(session) => session.is_open(),
         }
     }
 
@@ -59,14 +52,32 @@ impl Entry {
     pub fn takes_messages(&self) -> bool {
         match self {
             Entry::Local(session) => session.takes_messages() && self.is_open(),
-            Entry::Remote(session) => session.available && session.priority >= 0,
+            Entry::Remote(session) => {
+                session.is_available() && session.priority >= 0 && self.is_open()
+            }
         }
     }
 
     pub fn is_available(&self) -> bool {
         match self {
             Entry::Local(session) => session.is_available(),
-            Entry::Remote(session) => session.available,
+            Entry::Remote(session) => session.is_available(),
+        }
+    }
+
+    /// Gets roster pushes (RFC 6121 §2.1.6).
+    pub fn is_interested(&self) -> bool {
+        match self {
+            Entry::Local(session) => session.is_interested(),
+            Entry::Remote(session) => session.is_interested(),
+        }
+    }
+
+    /// Has a connection.
+    pub fn is_connected(&self) -> bool {
+        match self {
+            Entry::Local(session) => session.is_connected(),
+            Entry::Remote(session) => session.is_connected(),
         }
     }
 }
@@ -75,16 +86,17 @@ impl Entry {
 pub type Entries = SmallVec<[Entry; 2]>;
 
 #[derive(Debug)]
-struct Account {
-    id: AccountId,
-    entries: SmallVec<[Entry; 1]>,
+pub(super) struct Account {
+    /// `None` while only other nodes have sessions of it, which do not tell.
+    pub id: Option<AccountId>,
+    pub entries: SmallVec<[Entry; 1]>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Key(HostId, CompactString);
+pub(super) struct Key(pub HostId, pub CompactString);
 
 #[derive(Hash)]
-struct KeyRef<'a>(HostId, &'a str);
+pub(super) struct KeyRef<'a>(pub HostId, pub &'a str);
 
 impl std::hash::Hash for Key {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
@@ -98,17 +110,20 @@ impl Equivalent<Key> for KeyRef<'_> {
     }
 }
 
-type Shard = RwLock<HashMap<Key, Account>>;
+pub(super) type Shard = RwLock<HashMap<Key, Account>>;
 
-/// All sessions of the server. Lock order: one shard at a time; nothing is called under a guard.
+/// All sessions of the server. Lock order: `peers`, one shard at a time, `changes`; nothing else is
+/// called under a guard.
 #[derive(Debug)]
 pub struct Registry {
-    shards: Box<[Shard]>,
+    pub(super) shards: Box<[Shard]>,
     hasher: DefaultHashBuilder,
     /// XEP-0198: who may be resumed by which id.
     resumable: Mutex<HashMap<CompactString, Arc<Shared>>>,
     next_id: AtomicU64,
     local: AtomicUsize,
+    pub(super) changes: Changes,
+    pub(super) peers: Mutex<Peers>,
 }
 
 impl Default for Registry {
@@ -119,6 +134,8 @@ impl Default for Registry {
             resumable: Mutex::default(),
             next_id: AtomicU64::new(1),
             local: AtomicUsize::new(0),
+            changes: Changes::default(),
+            peers: Mutex::default(),
         }
     }
 }
@@ -134,7 +151,7 @@ pub enum Bound {
 }
 
 impl Registry {
-    fn shard(&self, host: HostId, local: &str) -> &Shard {
+    pub(super) fn shard(&self, host: HostId, local: &str) -> &Shard {
         let hash = self.hasher.hash_one(KeyRef(host, local));
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
@@ -160,15 +177,19 @@ impl Registry {
         let mut shard = self.shard(session.host, local).write();
         let account = shard
             .entry(Key(session.host, local.into()))
-            .or_insert_with(|| Account { id: session.account, entries: SmallVec::new() });
+            .or_insert_with(|| Account { id: None, entries: SmallVec::new() });
         let taken = account.entries.iter().position(|e| e.resource() == session.resource());
         if taken.is_some_and(|at| stays(&account.entries[at])) {
             return Bound::Taken;
         }
         // A recreated account never inherits the sessions of its predecessor.
-        account.id = session.account;
+        account.id = Some(session.account);
         let old = taken.map(|at| account.entries.swap_remove(at));
         account.entries.push(Entry::Local(session.clone()));
+        if let Some(Entry::Local(old)) = &old {
+            self.changes.gone(old);
+        }
+        self.changes.bound(session);
         drop(shard);
         if !matches!(old, Some(Entry::Local(_))) {
             self.local.fetch_add(1, Ordering::Relaxed);
@@ -188,9 +209,14 @@ impl Registry {
         if account.entries.is_empty() {
             shard.remove(&key);
         }
+        self.changes.gone(session);
         drop(shard);
-        self.local.fetch_sub(1, Ordering::Relaxed);
+        self.uncount();
         true
+    }
+
+    pub(super) fn uncount(&self) {
+        self.local.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The session at a full address.
@@ -200,14 +226,14 @@ impl Registry {
         account.entries.iter().find(|e| e.resource() == resource).cloned()
     }
 
-    /// What `choose` picks among an account's sessions, and the account's number; `None` when it
-    /// has no session at all.
+    /// What `choose` picks among an account's sessions, and the account's number if this node knows
+    /// it; `None` when it has no session at all.
     pub fn select(
         &self,
         host: HostId,
         local: &str,
         choose: impl FnOnce(&[Entry]) -> Entries,
-    ) -> Option<(AccountId, Entries)> {
+    ) -> Option<(Option<AccountId>, Entries)> {
         let shard = self.shard(host, local).read();
         let account = shard.get(&KeyRef(host, local))?;
         Some((account.id, choose(&account.entries)))

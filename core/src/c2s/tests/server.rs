@@ -18,7 +18,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::im::{self, Im};
 use crate::net::tls::{Certificates, Service};
 use crate::properties::Live;
-use crate::router::{Alone, Hosts, IqTable, Unreachable};
+use crate::router::cluster::{self, Nodes};
+use crate::router::{Hosts, IqTable, Unreachable};
 use crate::services::archive::{self, Archive};
 use crate::session::Registry;
 use crate::stanza::{AddressMemo, Stanza};
@@ -75,13 +76,18 @@ impl Server {
         });
         let mut iqs = IqTable::default();
         prepare(&mut iqs);
+        let nodes = Nodes::new(cluster::Parts {
+            registry: registry.clone(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+        });
         let router = Arc::new(Router {
             hosts,
             registry,
             directory: accounts.clone(),
             im,
             archive: Archive::new(test.db.clone(), Live::fixed(false)),
-            cluster: Arc::new(Alone),
+            nodes,
             iqs,
             guests: Arc::default(),
             remote: Arc::new(Unreachable),
@@ -89,6 +95,7 @@ impl Server {
             clock: clock.clone(),
         });
         router.im.set_router(&router);
+        router.nodes.set_router(&router);
         let folder = tempfile::tempdir().unwrap();
         let wall = UNIX_EPOCH + Duration::from_millis(NOW.0 as u64);
         let certificates = Certificates::open(folder.path(), ["hearth.example", ""], wall).unwrap();

@@ -49,7 +49,7 @@ impl Im {
         };
         // A contact of this server is looked up instead of asked. One who is not available is
         // silent: to the client the contact is unavailable until told otherwise.
-        let Some((account, present)) = self.select(host, local, Entry::is_available) else {
+        let Some((Some(account), present)) = self.select(host, local, Entry::is_available) else {
             return;
         };
         if present.is_empty() {
