@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod events;
 pub mod properties;
 pub mod server;
 pub mod shutdown;

@@ -1,6 +1,7 @@
 //! The only wiring: builds every part in explicit order and hands each its own handles.
 
 mod entrance;
+mod lease_events;
 pub mod routing;
 pub mod set_up;
 pub mod wizard;
@@ -29,6 +30,7 @@ use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Home, HomeLock, OpenPorts, Port, write_atomically};
+use crate::events::Events;
 use crate::http::{self, Door, Health, Plain, Readiness, Routes};
 use crate::im;
 use crate::net::listener::{ListenError, Listener};
@@ -101,6 +103,7 @@ pub struct Foundation {
     pub tracker: Tracker,
     pub metrics: Arc<Metrics>,
     pub db: Db,
+    pub events: Arc<Events>,
     pub accounts: Arc<Accounts>,
     pub properties: Properties,
     pub plugins: Arc<PluginHost>,
@@ -120,7 +123,8 @@ impl Foundation {
         let derivation = Derivation::new(tracker.clone(), cores, DERIVATIONS);
         let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await?;
         let properties = Properties::load(db.clone(), clock.clone(), &properties()).await?;
-        let accounts = Arc::new(accounts);
+        let events = Arc::new(Events::default());
+        let accounts = Arc::new(accounts.telling(&events));
         let plugins = PluginHost::new(&plugin_host::Parts {
             home: &home,
             db: &db,
@@ -128,7 +132,18 @@ impl Foundation {
             tracker: &tracker,
             properties: &properties,
         });
-        Ok(Foundation { home, config, clock, tracker, metrics, db, accounts, properties, plugins })
+        Ok(Foundation {
+            home,
+            config,
+            clock,
+            tracker,
+            metrics,
+            db,
+            events,
+            accounts,
+            properties,
+            plugins,
+        })
     }
 
     /// The domain that the database is set up for.
@@ -215,9 +230,12 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     // Dropping the claim would end the lease.
     let (_claim, claimed) = watch::channel(Claim::Alone);
     let holder = Holder::new(clock);
+    let of_lease = claimed.clone();
     let lease = Lease::new(foundation.db.clone(), clock.clone(), holder, claimed);
     let released = CancellationToken::new();
     let mut serving = lease.state();
+    let told = lease_events::tell(foundation.events.clone(), lease.state(), of_lease);
+    tracker.spawn("lease events", told);
     let mut held = tracker.spawn("lease", lease.run(released.clone().cancelled_owned()));
     let mut entrance = Entrance {
         foundation: &foundation,
@@ -259,6 +277,7 @@ fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Se
         tracker: foundation.tracker.clone(),
         metrics: foundation.metrics.clone(),
         properties: foundation.properties.clone(),
+        events: foundation.events.clone(),
         accounts: foundation.accounts.clone(),
         im: routing.router.im.clone(),
         router: routing.router.clone(),

@@ -81,6 +81,7 @@ impl Console {
             properties: &all,
         });
         let foundation = Foundation {
+            events: Arc::default(),
             home,
             config: Config::new(clock.random()),
             clock: clock.clone(),

@@ -16,6 +16,7 @@ use super::plain::{PlainError, prepare_password};
 use super::profile::{Lockout, Profile};
 use super::store::{self, AccountRow};
 use crate::clock::{Clock, Timestamp};
+use crate::events::{Events, Kind};
 use crate::host::{AccountId, HostId};
 use crate::jid::{JidError, localpart};
 use crate::storage::{Db, StorageError};
@@ -76,6 +77,7 @@ pub struct Accounts {
     secret: [u8; 32],
     iterations: NonZeroU32,
     cache: Mutex<Cache>,
+    events: Arc<Events>,
 }
 
 struct Cache {
@@ -126,8 +128,23 @@ impl Accounts {
     ) -> Result<Accounts, StorageError> {
         let fresh = clock.random().bytes();
         let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
-        let cache = Mutex::new(Cache::empty(0));
-        Ok(Accounts { db, clock, derivation, secret, iterations: DEFAULT_ITERATIONS, cache })
+        let (cache, events) = (Mutex::new(Cache::empty(0)), Arc::default());
+        let iterations = DEFAULT_ITERATIONS;
+        Ok(Accounts { db, clock, derivation, secret, iterations, cache, events })
+    }
+
+    /// The same, which tells `events` who comes and goes.
+    pub fn telling(self, events: &Arc<Events>) -> Accounts {
+        Accounts { events: events.clone(), ..self }
+    }
+
+    /// Forgets what is remembered of a name that was changed, and tells of it.
+    fn changed<T, E>(&self, kind: Kind, key: &Key, outcome: Result<T, E>) -> Result<T, E> {
+        self.forget(key);
+        if outcome.is_ok() {
+            self.events.tell(kind, || serde_json::json!({ "name": key.1.as_str() }));
+        }
+        outcome
     }
 
     /// Makes an account. Neither name nor password need be prepared.
@@ -159,9 +176,7 @@ impl Accounts {
                 Ok(id)
             })
         });
-        let created = created.await;
-        self.forget(&key);
-        created
+        self.changed(Kind::UserCreated, &key, created.await)
     }
 
     /// Deletes an account; its id and what belongs to it is never given to another one.
@@ -172,8 +187,9 @@ impl Accounts {
             .db
             .write(move |tx| Box::pin(async move { store::delete(tx, host, &name, now).await }))
             .await;
-        self.forget(&key);
-        deleted?.ok_or(AccountError::NoSuchAccount)
+        let deleted = deleted.map_err(AccountError::from);
+        let deleted = deleted.and_then(|id| id.ok_or(AccountError::NoSuchAccount));
+        self.changed(Kind::UserDeleted, &key, deleted)
     }
 
     /// Replaces the password. Existing sessions are the caller's concern.
@@ -194,9 +210,7 @@ impl Accounts {
                 Ok(id)
             })
         });
-        let replaced = replaced.await;
-        self.forget(&key);
-        replaced
+        self.changed(Kind::UserPassword, &key, replaced.await)
     }
 
     /// Refuses logins as `lockout` says, or with `None` no longer. Existing sessions are the

@@ -19,7 +19,7 @@ use super::note;
 use super::scratch::Scratch;
 use crate::net::Io;
 use crate::session::mailbox::Taken;
-use crate::session::{CloseReason, Envelope, Order, Session, Shared, ToOverride};
+use crate::session::{CloseReason, Ended, Envelope, Order, Session, Shared, ToOverride};
 use crate::stanza::RootNamespace;
 use crate::stanza::Stanza;
 use crate::stream::StreamFault;
@@ -57,6 +57,26 @@ pub(super) struct Bound {
     congested: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
+/// What the event means for a session that does not survive it.
+fn ended(event: &Event) -> Ended {
+    match event {
+        Event::Closed => Ended::Closed,
+        Event::Replace(_) => Ended::Replaced,
+        Event::Fault(_) => Ended::Fault,
+        Event::Close(reason) => by_order(*reason),
+        Event::Lost | Event::Surrender(_) | Event::Wait(_) => Ended::Lost,
+    }
+}
+
+/// What an order to close means.
+pub(super) fn by_order(reason: CloseReason) -> Ended {
+    match reason {
+        CloseReason::Kicked => Ended::Kicked,
+        CloseReason::Shutdown => Ended::Shutdown,
+        CloseReason::Stalled | CloseReason::Idle => Ended::Lost,
+    }
+}
+
 impl Bound {
     pub fn new(io: Io, inbound: Inbound) -> Bound {
         Bound { io, inbound, spool: None, congested: None }
@@ -79,6 +99,7 @@ impl Bound {
     pub async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
         let may_return = matches!(event, Event::Close(CloseReason::Idle));
+        self.inbound.held.ended = ended(&event);
         let fault = match event {
             Event::Lost | Event::Close(CloseReason::Stalled) => {
                 return End::Lost(self.inbound.held);

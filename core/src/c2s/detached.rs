@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::bound::SPOOL_AFTER;
+use super::bound::{SPOOL_AFTER, by_order};
 use super::held::Held;
 use crate::im::Im;
 use crate::session::mailbox::Taken;
-use crate::session::{CloseReason, Envelope, Order, Session};
+use crate::session::{CloseReason, Ended, Envelope, Order, Session};
 
 /// What became of a detached session.
 pub(super) enum Outcome {
@@ -83,10 +83,16 @@ fn obey(mut session: Held, orders: impl IntoIterator<Item = Order>) -> Obeyed {
                 // It waits for the next claimant.
                 Err(back) => session = back,
             },
-            Order::Replace(by) => return Obeyed::Leaves(session, Some(by)),
+            Order::Replace(by) => {
+                session.ended = Ended::Replaced;
+                return Obeyed::Leaves(session, Some(by));
+            }
             // Nobody is there to be told, and a full mailbox is kept as it is.
             Order::Acknowledge | Order::Close(CloseReason::Stalled | CloseReason::Idle) => {}
-            Order::Close(_) => return Obeyed::Leaves(session, None),
+            Order::Close(reason) => {
+                session.ended = by_order(reason);
+                return Obeyed::Leaves(session, None);
+            }
         }
     }
     Obeyed::Stays(session)

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use crate::events::Kind as Happened;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::net::Io;
@@ -188,6 +190,7 @@ impl C2s {
         let resumable = session.resumable.take();
         let token = resumable.as_ref().and_then(|r| r.token.clone());
         let _ending = Ending::begin(&self, &shared, token);
+        self.tell(Happened::SessionClosed, &session);
         let mut out = Out::default();
         self.router.im.session_ended(&mut session, &mut out);
         let queued = resumable.into_iter().flat_map(|r| r.unacknowledged.into_unacked());
@@ -201,6 +204,17 @@ impl C2s {
             // Who comes instead of this session is given the oldest first.
             let _ = timeout(SETTLING, self.router.im.stored(&shared)).await;
         }
+    }
+
+    fn tell(&self, kind: Happened, session: &Session) {
+        self.router.events.tell(kind, || {
+            let peer = session.shared.origin().peer.to_string();
+            let mut data = json!({ "jid": session.jid().as_str(), "peer": peer });
+            if kind == Happened::SessionClosed {
+                data["reason"] = session.ended.name().into();
+            }
+            data
+        });
     }
 
     /// Sessions that are there, or not yet wholly gone.
@@ -260,6 +274,7 @@ impl C2s {
             // It answers by dropping its end, when everything is done.
             let _ = timeout(HANDOVER, over).await;
         }
+        self.tell(Happened::SessionOpened, &held);
         match self.still_allowed(&held).await {
             Ok(()) => Ok(held),
             Err(refusal) => {

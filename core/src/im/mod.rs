@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::properties::{Declared, Live, Properties, Property};
@@ -114,6 +115,7 @@ pub struct Parts {
     pub clock: Clock,
     pub tracker: Tracker,
     pub settings: Settings,
+    pub events: Arc<Events>,
 }
 
 /// RFC 6121 for the accounts of this server.
@@ -125,6 +127,7 @@ pub struct Im {
     clock: Clock,
     tracker: Tracker,
     settings: Settings,
+    events: Arc<Events>,
     rosters: roster::Cache,
     spool: offline::Spool,
     endings: presence::Endings,
@@ -136,7 +139,7 @@ type Sessions = SmallVec<[Arc<Shared>; 2]>;
 
 impl Im {
     pub fn new(parts: Parts) -> Arc<Im> {
-        let Parts { db, registry, hosts, directory, clock, tracker, settings } = parts;
+        let Parts { db, registry, hosts, directory, clock, tracker, settings, events } = parts;
         let spool = offline::Spool::new(&clock);
         Arc::new(Im {
             db,
@@ -147,6 +150,7 @@ impl Im {
             tracker,
             rosters: roster::Cache::new(settings.roster_cache_mb.get() << 20),
             settings,
+            events,
             spool,
             endings: presence::Endings::default(),
             router: OnceLock::new(),

@@ -86,6 +86,7 @@ impl World {
             clock: clock.clone(),
             tracker: Tracker::new(Arc::new(Counter::default())),
             settings,
+            events: Arc::default(),
         });
         World { im, registry, clock, test, remote: Vec::new() }
     }

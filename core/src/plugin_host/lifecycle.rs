@@ -15,6 +15,7 @@ use super::install::examine;
 use super::store::{self, PluginRow, Standing};
 use super::{PluginError, PluginHost, bridge};
 use crate::admin::audit;
+use crate::events::Kind;
 
 /// Time to create, register and start.
 const START: Duration = Duration::from_secs(15);
@@ -32,6 +33,7 @@ pub enum Data {
 pub struct Instance {
     pub guard: Arc<Guard>,
     plugin: PluginRef,
+    version: String,
     pub(super) hooks: Hooks,
 }
 
@@ -208,7 +210,12 @@ impl PluginHost {
         let instance = Arc::new(launched.unwrap_or_else(|_| late())?);
         let id = row.manifest.id.clone();
         let guard = instance.guard.clone();
-        self.running.write().insert(id, instance);
+        for (other, running) in &*self.running.read() {
+            instance.hooks.introduce(other, &running.version);
+        }
+        let version = instance.version.clone();
+        self.running.write().insert(id.clone(), instance);
+        seams.events.tell(Kind::PluginStarted, || bridge::events::plugin(&id, &version));
         self.tracker.spawn("plugin faults", watch(self.clone(), guard));
         Ok(())
     }
@@ -241,7 +248,8 @@ impl PluginHost {
             return Err(error.message);
         }
         let hooks = bridge::open(&guest, registered)?;
-        Ok(Instance { guard, plugin, hooks })
+        let version = row.manifest.version.clone();
+        Ok(Instance { guard, plugin, version, hooks })
     }
 
     /// Stops the running instance of a plugin. False when none runs.
@@ -253,7 +261,11 @@ impl PluginHost {
 
     async fn end(&self, instance: Arc<Instance>) {
         instance.hooks.close();
-        let Instance { guard, plugin, .. } = &*instance;
+        let Instance { guard, plugin, version, .. } = &*instance;
+        if let Some(seams) = self.seams.get() {
+            let data = || bridge::events::plugin(guard.id(), version);
+            seams.events.tell(Kind::PluginStopped, data);
+        }
         let deadline = STOP.as_millis() as u64;
         // What it says at its end is in its fault report and in the log.
         let _ = guard.later("stop", STOP, || plugin.stop(deadline)).await;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::host::HostId;
 use crate::im::{Directory, Im};
 use crate::jid::Jid;
@@ -47,6 +48,7 @@ pub struct Router {
     pub nodes: Arc<Nodes>,
     pub iqs: IqTable,
     pub guests: Arc<Guests>,
+    pub events: Arc<Events>,
     pub remote: Arc<dyn Remote>,
     pub clock: Clock,
     /// Messages that came here to be routed.

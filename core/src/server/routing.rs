@@ -28,7 +28,8 @@ impl Routing {
     /// Builds everything, in the order in which a stanza meets it backwards. `domain` is the one
     /// that set-up has checked.
     pub fn build(foundation: &Foundation, domain: &str) -> Routing {
-        let Foundation { clock, tracker, metrics, db, accounts, properties, .. } = foundation;
+        let Foundation { clock, tracker, metrics, db, accounts, properties, events, .. } =
+            foundation;
         let domain = Jid::parse(domain).expect("set-up has checked the domain");
         let hosts = Arc::new(Hosts::new(domain));
         let registry = Arc::new(Registry::default());
@@ -40,8 +41,9 @@ impl Routing {
             clock: clock.clone(),
             tracker: tracker.clone(),
             settings: im::Settings::of(properties),
+            events: events.clone(),
         });
-        let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED));
+        let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED), events);
         let removal = Removal {
             accounts: accounts.clone(),
             im: im.clone(),
@@ -74,6 +76,7 @@ impl Routing {
             nodes,
             iqs: iqs(&services),
             guests: Arc::default(),
+            events: events.clone(),
             remote: Arc::new(Unreachable),
             clock: clock.clone(),
             messages: metrics

@@ -241,6 +241,35 @@ pub struct Directed {
     pub to: Vec<Jid>,
 }
 
+/// How a session came to its end, for those who are told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// Its connection was lost, and nobody resumed it in time.
+    #[default]
+    Lost,
+    /// The client said good-bye.
+    Closed,
+    /// Another connection bound its resource.
+    Replaced,
+    Kicked,
+    Shutdown,
+    /// The stream broke a rule, or a bug ended it.
+    Fault,
+}
+
+impl Ended {
+    pub fn name(self) -> &'static str {
+        match self {
+            Ended::Lost => "lost",
+            Ended::Closed => "closed",
+            Ended::Replaced => "replaced",
+            Ended::Kicked => "kicked",
+            Ended::Shutdown => "shutdown",
+            Ended::Fault => "fault",
+        }
+    }
+}
+
 /// The part of a session that only its own task touches. Every feature that keeps something per
 /// session has a typed slot here.
 #[derive(Debug)]
@@ -249,11 +278,12 @@ pub struct Session {
     /// XEP-0198, once enabled.
     pub resumable: Option<Box<Resumable>>,
     pub directed: Option<Box<Directed>>,
+    pub ended: Ended,
 }
 
 impl Session {
     pub fn new(shared: Arc<Shared>) -> Session {
-        Session { shared, resumable: None, directed: None }
+        Session { shared, resumable: None, directed: None, ended: Ended::default() }
     }
 
     pub fn jid(&self) -> &Jid {

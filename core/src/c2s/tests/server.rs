@@ -73,6 +73,7 @@ impl Server {
             clock: clock.clone(),
             tracker: tracker.clone(),
             settings: im_settings(),
+            events: Arc::default(),
         });
         let mut iqs = IqTable::default();
         prepare(&mut iqs);
@@ -86,10 +87,11 @@ impl Server {
             registry,
             directory: accounts.clone(),
             im,
-            archive: Archive::new(test.db.clone(), Live::fixed(false)),
+            archive: Archive::new(test.db.clone(), Live::fixed(false), &Arc::default()),
             nodes,
             iqs,
             guests: Arc::default(),
+            events: Arc::default(),
             remote: Arc::new(Unreachable),
             messages: Arc::default(),
             clock: clock.clone(),

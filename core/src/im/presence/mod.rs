@@ -13,6 +13,7 @@ use super::Im;
 use super::roster::{Key, Roster};
 use super::stored;
 use super::subscription::Event;
+use crate::events;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
@@ -96,6 +97,7 @@ impl Im {
         let took_messages = shared.takes_messages();
         let stanza = Arc::new(stanza);
         shared.set_presence(Some((stanza.clone(), priority)));
+        self.tell_presence(&shared);
         if priority >= 0 && !took_messages {
             self.flush(&shared, out);
         }
@@ -117,6 +119,7 @@ impl Im {
         if !was_available {
             return;
         }
+        self.tell_presence(&shared);
         self.note_last(&shared, &stanza);
         let stanza = Arc::new(stanza);
         self.with_roster(Key::from(&*shared), out, move |im, roster, out| {
@@ -195,6 +198,16 @@ impl Im {
             directed.to.push(to);
         }
         out.route(stanza);
+    }
+
+    fn tell_presence(&self, session: &Shared) {
+        self.events.tell(events::Kind::PresenceChanged, || {
+            serde_json::json!({
+                "jid": session.jid.as_str(),
+                "available": session.is_available(),
+                "priority": session.priority(),
+            })
+        });
     }
 
     /// Remembers how the account went, when this was its last resource.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::super::guard::stopped;
+use super::notices::Notice;
 use super::{Guest, audit, fetch, kv, metrics, people, properties, route, sql};
 use crate::host::HostId;
 use crate::storage::Dialect;
@@ -178,7 +179,15 @@ async fn dispatch(guest: &Arc<Guest>, call: HostCall, body: Vec<u8>) -> Answer {
         HostCall::Audit { actor, action, detail } => {
             json(audit::note(guest, actor, action, detail).await?)
         }
-        HostCall::Statistics => json(people::statistics(guest)),
+        HostCall::NoticeRaise { key, level, text, page, everywhere } => {
+            let notice = Notice::new(guest.id(), level, text, &page, everywhere)?;
+            json(guest.notices.raise(key, notice)?)
+        }
+        HostCall::NoticeClear { key } => {
+            guest.notices.clear(&key);
+            json(())
+        }
+        HostCall::Statistics => json(people::statistics(guest).await),
         _ => Err(Error::unsupported("this server does not answer that call yet")),
     }
 }

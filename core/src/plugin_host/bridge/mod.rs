@@ -3,10 +3,12 @@
 mod audit;
 mod commands;
 mod endpoints;
+pub mod events;
 mod fetch;
 mod host;
 mod kv;
 mod metrics;
+mod notices;
 mod pages;
 mod people;
 mod properties;
@@ -33,6 +35,7 @@ use super::guard::Guard;
 use super::manifest::Manifest;
 use crate::auth::accounts::Accounts;
 use crate::clock::{Clock, Timestamp};
+use crate::events::Events;
 use crate::http::Routes;
 use crate::im::Im;
 use crate::properties::Properties;
@@ -43,6 +46,7 @@ use crate::telemetry::Metrics;
 
 pub use commands::Commands;
 pub use commands::Shown as CommandShown;
+pub use notices::Notice;
 pub use pages::{Asked as PageAsked, Entry as ConsoleEntry, Fragment, Pages};
 pub use registrar::Registered;
 
@@ -53,6 +57,7 @@ pub struct Seams {
     pub tracker: Tracker,
     pub metrics: Arc<Metrics>,
     pub properties: Properties,
+    pub events: Arc<Events>,
     pub accounts: Arc<Accounts>,
     pub im: Arc<Im>,
     pub router: Arc<Router>,
@@ -73,6 +78,7 @@ pub(super) struct Guest {
     pub properties: properties::Own,
     pub queue: route::Queue,
     pub series: metrics::Series,
+    pub notices: Arc<notices::Notices>,
     /// Where futures of ours run, whoever polls them.
     pub runtime: tokio::runtime::Handle,
 }
@@ -89,6 +95,7 @@ impl Guest {
             properties: properties::Own::default(),
             queue: route::Queue::start(seams, guard),
             series: metrics::Series::default(),
+            notices: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
         })
     }
@@ -143,6 +150,8 @@ impl Handler {
 pub struct Hooks {
     pub commands: Commands,
     pub pages: Pages,
+    pub notices: Arc<notices::Notices>,
+    ears: Vec<Arc<events::Ear>>,
     undo: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -153,6 +162,11 @@ impl Hooks {
         undo.into_iter().rev().for_each(|undo| undo());
     }
 
+    /// Tells of a plugin that runs already, if this one listens.
+    pub fn introduce(&self, id: &str, version: &str) {
+        self.ears.iter().for_each(|ear| ear.introduce(id, version));
+    }
+
     fn undo(&self, undo: impl FnOnce() + Send + 'static) {
         self.undo.lock().push(Box::new(undo));
     }
@@ -160,7 +174,7 @@ impl Hooks {
 
 /// Hangs in what the plugin offers. On an error nothing of it stays.
 pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, String> {
-    let mut hooks = Hooks::default();
+    let mut hooks = Hooks { notices: guest.notices.clone(), ..Hooks::default() };
     let declared = guest.clone();
     hooks.undo(move || properties::withdraw(&declared));
     match open_all(guest, registered, &mut hooks) {
@@ -202,6 +216,7 @@ fn open_one(
         (Offer::Endpoint(endpoint), Some(handler)) => {
             endpoints::open(guest, endpoint, handler, hooks)?;
         }
+        (Offer::Events { kinds }, Some(handler)) => events::open(guest, &kinds, handler, hooks),
         (Offer::Timer(timer), Some(handler)) => timers::open(guest, timer, handler),
         (other, _) => {
             let name = serde_json::to_value(&other)?["offer"].take();

@@ -8,6 +8,7 @@ use hearth_plugin_api::{Page, Tab};
 
 use super::super::{PluginError, PluginHost};
 use super::Handler;
+use super::notices::level;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -162,11 +163,6 @@ fn fragment(
         return Err(refused("it sends a document that browsers would run"));
     }
     let title = if response.title.is_empty() { page.title } else { response.title };
-    let level = |level| match level {
-        hearth_plugin_api::NoticeLevel::Info => "info",
-        hearth_plugin_api::NoticeLevel::Warning => "warning",
-        hearth_plugin_api::NoticeLevel::Error => "error",
-    };
     Ok(Fragment {
         status: response.status,
         title,

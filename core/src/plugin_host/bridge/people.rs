@@ -14,6 +14,7 @@ use crate::host::HostId;
 use crate::im::Key;
 use crate::jid::localpart;
 use crate::services::groups;
+use crate::telemetry::process;
 
 const HOST: HostId = HostId::FIRST;
 const MOST: u32 = 1000;
@@ -140,10 +141,16 @@ pub(super) fn sessions(guest: &Arc<Guest>, user: &str, query: &Query) -> Vec<Ses
 }
 
 /// Figures of this node.
-pub(super) fn statistics(guest: &Arc<Guest>) -> Value {
+pub(super) async fn statistics(guest: &Arc<Guest>) -> Value {
     let seams = &guest.seams;
-    let mut sessions = 0;
-    seams.router.registry.each_local(|_| sessions += 1);
     let uptime = seams.clock.now().since(seams.started);
-    json!({ "sessions": sessions, "uptime_ms": uptime.as_millis() as u64 })
+    // Adding up its memory takes a while for a large process.
+    let process = seams.tracker.blocking("figures", process::usage).await.unwrap_or_default();
+    json!({
+        "sessions": seams.router.registry.local_count(),
+        "messages": seams.router.messages.get(),
+        "memory_bytes": process.resident,
+        "cpu_ms": process.cpu_seconds.map(|seconds| (seconds * 1000.0) as u64),
+        "uptime_ms": uptime.as_millis() as u64,
+    })
 }

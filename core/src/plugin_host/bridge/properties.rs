@@ -16,8 +16,18 @@ use crate::properties::{self as core, Declared, Kind, Live, PropertyError, Watch
 #[derive(Default)]
 pub struct Own(RwLock<BTreeMap<String, Value>>);
 
+/// A property whose changes can be followed.
+pub(super) struct Followed {
+    pub name: String,
+    pub live: Live<String>,
+    pub is_secret: bool,
+}
+
 enum Value {
-    Live(Live<String>),
+    Live {
+        live: Live<String>,
+        is_secret: bool,
+    },
     /// Of the start, for those that need a restart.
     Fixed(String),
 }
@@ -25,9 +35,21 @@ enum Value {
 impl Own {
     pub(super) fn get(&self, name: &str) -> Option<String> {
         match self.0.read().get(name)? {
-            Value::Live(live) => Some(live.get()),
+            Value::Live { live, .. } => Some(live.get()),
             Value::Fixed(value) => Some(value.clone()),
         }
+    }
+
+    /// Those that take effect at once.
+    pub(super) fn followed(&self) -> Vec<Followed> {
+        let own = self.0.read();
+        let followed = own.iter().filter_map(|(name, value)| match value {
+            Value::Live { live, is_secret } => {
+                Some(Followed { name: name.clone(), live: live.clone(), is_secret: *is_secret })
+            }
+            Value::Fixed(_) => None,
+        });
+        followed.collect()
     }
 }
 
@@ -160,7 +182,7 @@ pub(super) async fn declare<'o>(
         let Some(live) = properties.find_live::<String>(declared.name) else { continue };
         let value = match declared.property.restart {
             true => Value::Fixed(live.get()),
-            false => Value::Live(live),
+            false => Value::Live { live, is_secret: declared.is_secret() },
         };
         own.insert(declared.property.name.clone(), value);
     }

@@ -8,9 +8,12 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::clock::StanzaId;
+use crate::events::{Events, Kind};
 use crate::host::{AccountId, HostId};
+use crate::jid::Jid;
 use crate::properties::{Declared, Live, Property};
 use crate::session::Duty;
 use crate::stanza::{RootNamespace, Stanza};
@@ -33,12 +36,13 @@ pub static PROPERTIES: [&dyn Declared; 1] = [&ENABLED];
 pub struct Archive {
     db: Db,
     enabled: Live<bool>,
+    events: Arc<Events>,
 }
 
 impl Archive {
     /// `enabled` follows [`ENABLED`].
-    pub fn new(db: Db, enabled: Live<bool>) -> Arc<Archive> {
-        Arc::new(Archive { db, enabled })
+    pub fn new(db: Db, enabled: Live<bool>, events: &Arc<Events>) -> Arc<Archive> {
+        Arc::new(Archive { db, enabled, events: events.clone() })
     }
 
     pub fn is_enabled(&self) -> bool {
@@ -60,8 +64,36 @@ impl Archive {
         let mut bytes = Vec::new();
         stanza.render(None, RootNamespace::Inherited, &mut bytes);
         let params = params![host, account, id, peer, outgoing, Bytes::from(bytes)].to_vec();
-        let done = duty.map_or(Done::Nobody, |duty| Done::Ticket(duty.clone(), 0));
+        let done = match self.events.is_wanted(Kind::MessageArchived) {
+            true => self.telling(id, outgoing, stanza, duty.cloned()),
+            false => duty.map_or(Done::Nobody, |duty| Done::Ticket(duty.clone(), 0)),
+        };
         self.db.append(Append { statement: store::KEEP, params, id: Some(id), done });
+    }
+
+    /// Releases the duty and tells of the message, once it is committed.
+    fn telling(
+        &self,
+        id: StanzaId,
+        outgoing: bool,
+        stanza: &Stanza,
+        duty: Option<Arc<Duty>>,
+    ) -> Done {
+        let bare = |jid: &Option<Jid>| jid.as_ref().map_or("", |jid| jid.bare_str()).to_owned();
+        let (from, to) = (bare(&stanza.head.from), bare(&stanza.head.to));
+        let (account, with) = if outgoing { (from, to) } else { (to, from) };
+        let (events, id) = (self.events.clone(), id.to_string());
+        Done::Call(Box::new(move |outcome| {
+            if let Some(duty) = duty {
+                duty.resolved(0, outcome);
+            }
+            if outcome.is_ok() {
+                events.tell(
+                    Kind::MessageArchived,
+                    || json!({ "account": account, "with": with, "id": id, "outgoing": outgoing }),
+                );
+            }
+        }))
     }
 
     /// Removes the archive of an account that is deleted.

@@ -17,7 +17,7 @@ const JULIET: (HostId, AccountId) = (HostId::FIRST, AccountId(2));
 
 async fn archive(test: &TestDb) -> Arc<Archive> {
     migrate(&test.db, MIGRATIONS, Timestamp(0)).await.unwrap();
-    Archive::new(test.db.clone(), Live::fixed(true))
+    Archive::new(test.db.clone(), Live::fixed(true), &Arc::default())
 }
 
 fn message() -> Stanza {

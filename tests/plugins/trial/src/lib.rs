@@ -6,12 +6,12 @@
 
 mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearth_plugin_api::{
-    Capability, Command, CommandCall, Endpoint, Error, Host, HttpRequest, HttpResponse, IqSpec,
-    Kind, Manifest, Phase, Plugin, Property, Registrar, Result, Stanza, StepSpec, Verdict,
+    Capability, Command, CommandCall, Endpoint, Error, Event, Host, HttpRequest, HttpResponse,
+    IqSpec, Kind, Manifest, Phase, Plugin, Property, Registrar, Result, Stanza, StepSpec, Verdict,
     export_plugin, json, manifest,
 };
 
@@ -45,6 +45,7 @@ static CONSTRUCTOR: extern "C" fn() = constructor;
 
 struct Trial {
     host: Host,
+    heard: Mutex<Vec<Event>>,
 }
 
 impl Plugin for Trial {
@@ -52,6 +53,7 @@ impl Plugin for Trial {
         let mode = wish(0);
         let capabilities = [
             Capability::Commands,
+            Capability::Events,
             Capability::HttpServer,
             Capability::Iq,
             Capability::Steps,
@@ -67,7 +69,7 @@ impl Plugin for Trial {
 
     fn create(host: Host) -> Result<Trial> {
         assert_ne!(wish(0), "panic-create", "on purpose");
-        Ok(Trial { host })
+        Ok(Trial { host, heard: Mutex::default() })
     }
 
     fn register(self: &Arc<Self>, registrar: &Registrar<'_>) -> Result<()> {
@@ -77,6 +79,7 @@ impl Plugin for Trial {
             let command = Command::new(name, "For tests.");
             registrar.command(command, self, move |trial: Arc<Trial>, call| run(trial, call))?;
         }
+        registrar.events(&["*"], self, Trial::hear)?;
         registrar.endpoint(Endpoint::public("echo"), self, Trial::echo)?;
         // Two plugins cannot answer the same.
         registrar.iq(IqSpec::server(&format!("urn:{}", wish(2))), self, Trial::iq)?;
@@ -106,7 +109,7 @@ impl Plugin for Trial {
 type Answer = std::pin::Pin<Box<dyn Future<Output = Result<json::Value>> + Send>>;
 type Run = fn(Arc<Trial>, CommandCall) -> Answer;
 
-const COMMANDS: [(&str, Run); 5] = [
+const COMMANDS: [(&str, Run); 6] = [
     ("echo", |trial, call| {
         Box::pin(async move {
             let greeting = trial.host.property("greeting")?;
@@ -123,6 +126,12 @@ const COMMANDS: [(&str, Run); 5] = [
             Ok(json::json!(before.map(|value| String::from_utf8_lossy(&value).into_owned())))
         })
     }),
+    ("heard", |trial, _| {
+        Box::pin(async move {
+            let heard = trial.heard.lock().expect("no hearing panics");
+            Ok(heard.iter().map(|event| json::json!([event.kind, event.data])).collect())
+        })
+    }),
     ("panic", |_, _| Box::pin(async { panic!("on purpose") })),
     ("version", |_, _| Box::pin(async { Ok(json::json!(wish(1))) })),
 ];
@@ -130,6 +139,14 @@ const COMMANDS: [(&str, Run); 5] = [
 impl Trial {
     async fn echo(self: Arc<Self>, request: HttpRequest) -> Result<HttpResponse> {
         Ok(HttpResponse::new(200, "text/plain", request.body))
+    }
+
+    async fn hear(self: Arc<Self>, event: Event) -> Result<()> {
+        if wish(0) == "deaf" {
+            self.host.sleep(Duration::from_secs(3600)).await?;
+        }
+        self.heard.lock().expect("no hearing panics").push(event);
+        Ok(())
     }
 
     async fn iq(self: Arc<Self>, iq: Stanza) -> Result<Stanza> {
