@@ -6,6 +6,7 @@ use hearth_plugin_api::json::{Value, json};
 use hearth_plugin_api::{Command, CommandCall, Error, ErrorKind, Registrar, Result};
 
 use crate::licence::office;
+use crate::membership::{About, State};
 use crate::plugin::{Enterprise, Obstacle};
 use crate::store;
 
@@ -72,11 +73,14 @@ impl Enterprise {
             let action = if enabled { "cluster.enable" } else { "cluster.disable" };
             self.host.audit(actor, action, "").await?;
         }
+        self.clustering.hurry();
         Ok(())
     }
 
-    /// `me`, `epoch`, `enabled`, `obstacle` (null, or why this node cannot be clustered), `licence`
-    /// and `members`: each with `id`, `incarnation`, `name`, `state`, `sessions` and `versions`.
+    /// `me`, `state` (of this node), `epoch`, `enabled`, `obstacle` (null, or why this node cannot be
+    /// clustered), `licence`, `members`: each with `id`, `incarnation`, `name`, `state`, `sessions`,
+    /// `versions` and `addresses`; and `others` that share the database: `id`, `name`, `state`, `refused`
+    /// (why they may not join) and `silent_ms`.
     async fn status(self: Arc<Self>, _: CommandCall) -> Result<Value> {
         let snapshot = store::snapshot(&self.host).await?;
         let office = office::look(&self.host).await?;
@@ -89,10 +93,20 @@ impl Enterprise {
                 "state": about.map(|about| about.state),
                 "sessions": about.and_then(|about| about.figures.get("sessions")),
                 "versions": about.map(|about| &about.versions),
+                "addresses": about.map(|about| &about.addresses),
             })
+        });
+        let is_member = |node: u32| snapshot.view.members.iter().any(|member| member.node == node);
+        let others = snapshot.nodes.iter().filter(|row| !is_member(row.member.node));
+        let others = others.map(|row| {
+            let About { name, state, refused, .. } = &row.about;
+            let (id, silent_ms) = (row.member.node, row.silent_ms);
+            json!({ "id": id, "name": name, "state": state, "refused": refused, "silent_ms": silent_ms })
         });
         Ok(json!({
             "me": self.host.info().node,
+            "state": self.clustering.state(),
+            "others": others.collect::<Vec<_>>(),
             "epoch": snapshot.view.epoch,
             "enabled": snapshot.enabled,
             "obstacle": self.obstacle(&office).map(|obstacle| obstacle.to_string()),
@@ -138,8 +152,19 @@ impl Enterprise {
         self.host.audit(actor, "cluster.drain", &format!("node {node}, {per_second}/s")).await
     }
 
+    /// `equal`, and `nodes`: each other member with `node`, `equal`, the counts `here` (what this node
+    /// knows) and `there` (what the other has), `differences` by address, and `error`.
     async fn check_directory(self: Arc<Self>, _: CommandCall) -> Result<Value> {
-        Err(Obstacle::NoSeam.into())
+        if !self.clustering.has_seam() {
+            return Err(Obstacle::NoSeam.into());
+        }
+        if !matches!(self.clustering.state(), State::Member | State::Draining) {
+            let message = "this node does not belong to the cluster: there is nothing to compare";
+            return Err(Error::unavailable(message));
+        }
+        let nodes = self.clustering.compare().await;
+        let equal = nodes.iter().all(|node| node.equal);
+        Ok(json!({ "me": self.host.info().node, "equal": equal, "nodes": nodes }))
     }
 }
 

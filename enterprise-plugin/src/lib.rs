@@ -1,5 +1,8 @@
 //! The enterprise plugin: licences and clustering, uploaded on the Plugins page of each node.
 
+mod authority;
+pub mod carrier;
+mod cluster;
 mod commands;
 pub mod console;
 pub mod engine;
@@ -7,8 +10,10 @@ pub mod lanes;
 pub mod licence;
 pub mod live;
 pub mod membership;
+mod patience;
 mod plugin;
 pub mod store;
+mod tasks;
 
 pub use plugin::Enterprise;
 

@@ -10,6 +10,7 @@ use hearth_plugin_api::{
     json, manifest,
 };
 
+use crate::cluster::Clustering;
 use crate::licence::Standing;
 use crate::licence::office::{self, Office};
 use crate::live::{Live, Node};
@@ -27,6 +28,7 @@ pub struct Enterprise {
     /// What this node tells of itself.
     about: Mutex<About>,
     live: Mutex<Live>,
+    pub(crate) clustering: Clustering,
 }
 
 /// Why this node cannot be clustered. Each sentence is for the administrator.
@@ -45,8 +47,13 @@ pub enum Obstacle {
 
 impl Plugin for Enterprise {
     fn manifest() -> Manifest {
-        let asks =
-            [Capability::Console, Capability::Commands, Capability::Tables, Capability::Events];
+        let asks = [
+            Capability::Console,
+            Capability::Commands,
+            Capability::Tables,
+            Capability::Events,
+            Capability::Cluster,
+        ];
         Manifest { id: "enterprise".to_owned(), ..manifest!() }
             .name("Hearth Enterprise")
             .licence("LicenseRef-Hearth-Enterprise")
@@ -65,7 +72,8 @@ impl Plugin for Enterprise {
             versions: BTreeMap::from([("server".to_owned(), info.version.clone()), own]),
             ..About::default()
         };
-        Ok(Enterprise { host, about: Mutex::new(about), live: Mutex::default() })
+        let clustering = Clustering::new(&host);
+        Ok(Enterprise { host, about: Mutex::new(about), live: Mutex::default(), clustering })
     }
 
     fn register(self: &Arc<Self>, registrar: &Registrar<'_>) -> Result<()> {
@@ -78,6 +86,7 @@ impl Plugin for Enterprise {
         let clustering = Page::new("clustering", "Clustering").in_tab("server");
         registrar.page(clustering, self, Enterprise::clustering_page)?;
         self.register_commands(registrar)?;
+        self.clustering.register(registrar)?;
         registrar.events(&["plugin.*"], self, Enterprise::plugin_changed)?;
         registrar.timer(Timer::every("picture", PICTURE), self, Enterprise::picture)?;
         let hourly = Timer::every("licence", Duration::from_secs(3600));
@@ -85,7 +94,13 @@ impl Plugin for Enterprise {
     }
 
     async fn start(self: Arc<Self>) -> Result<()> {
+        self.start_clustering()?;
         self.warn().await
+    }
+
+    /// The others take over at once from a node that leaves.
+    async fn stop(self: Arc<Self>, deadline: Duration) -> Result<()> {
+        self.clustering.stop(deadline / 4).await
     }
 }
 
@@ -98,7 +113,7 @@ impl Enterprise {
         if office.standing.grant().is_none() {
             return office.standing.admit(true, 0).err().map(Obstacle::Licence);
         }
-        Some(Obstacle::NoSeam)
+        (!self.clustering.has_seam()).then_some(Obstacle::NoSeam)
     }
 
     pub fn is_embedded(&self) -> bool {

@@ -24,7 +24,16 @@ pub fn migrations() -> Vec<Migration> {
         CREATE TABLE {membership_log} (\
             id BIGSERIAL PRIMARY KEY, at_ms BIGINT NOT NULL, epoch BIGINT NOT NULL, \
             node BIGINT NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL);";
-    vec![Migration::new(1, "licence", licence), Migration::new(2, "membership", membership)]
+    let cluster = "CREATE TABLE {authority} (\
+            id BIGINT PRIMARY KEY, certificate TEXT NOT NULL, secret TEXT NOT NULL);\
+        CREATE TABLE {owner} (\
+            topic TEXT NOT NULL, name TEXT NOT NULL, node BIGINT NOT NULL, \
+            incarnation BIGINT NOT NULL, epoch BIGINT NOT NULL, PRIMARY KEY (topic, name));";
+    vec![
+        Migration::new(1, "licence", licence),
+        Migration::new(2, "membership", membership),
+        Migration::new(3, "cluster", cluster),
+    ]
 }
 
 /// What the database holds of licences.
@@ -196,6 +205,60 @@ pub async fn set_drain(host: &Host, node: u32, per_second: u32) -> Result<()> {
     })
 }
 
+/// The cluster's authority (certificate and key) if there is one; otherwise `candidate` becomes it. Of
+/// two first nodes both get the same.
+pub async fn authority(host: &Host, candidate: &[String; 2]) -> Result<[String; 2]> {
+    let [certificate, secret] = candidate;
+    let add = "INSERT INTO {authority} (id, certificate, secret) VALUES (1, $1, $2) \
+               ON CONFLICT (id) DO NOTHING";
+    let add = Statement::new(add).bind(certificate).bind(secret);
+    let read = Statement::new("SELECT certificate, secret FROM {authority} WHERE id = 1");
+    let rows = host.sql().transaction(vec![add, read]).await?;
+    let row = rows.last().and_then(Rows::first).ok_or("the row of the authority is missing")?;
+    Ok([row.text(0)?.to_owned(), row.text(1)?.to_owned()])
+}
+
+/// Who owns a key afterwards: whoever does, if it belongs to `view`; otherwise `me`. `Conflict` when
+/// another node was faster, or the view is not the newest.
+pub async fn take_key(
+    host: &Host,
+    (topic, key): (&str, &str),
+    me: Member,
+    view: &View,
+) -> Result<Member> {
+    let read = "SELECT node, incarnation FROM {owner} WHERE topic = $1 AND name = $2";
+    let rows = host.sql().query(Statement::new(read).bind(topic).bind(key)).await?;
+    let owner = |row: &Row| -> Result<Member> {
+        let node = u32::try_from(row.int(0)?).map_err(|_| "a number is out of range")?;
+        Ok(Member { node, incarnation: row.int(1)? })
+    };
+    let owner = rows.first().map(owner).transpose()?;
+    if let Some(owner) = owner.filter(|owner| *owner == me || view.contains(*owner)) {
+        return Ok(owner);
+    }
+    let old = owner.unwrap_or(Member { node: 0, incarnation: 0 });
+    let is_newest = "SELECT epoch FROM {view} WHERE id = 1 AND epoch = $1";
+    let is_newest = Statement::new(is_newest).bind(view.epoch).expect(Expect::Exactly(1));
+    let take = Statement::new(
+        "INSERT INTO {owner} (topic, name, node, incarnation, epoch) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (topic, name) DO UPDATE SET node = excluded.node, \
+         incarnation = excluded.incarnation, epoch = excluded.epoch \
+         WHERE {owner}.node = $6 AND {owner}.incarnation = $7",
+    );
+    let take = take.bind(topic).bind(key).bind(me.node).bind(me.incarnation).bind(view.epoch);
+    let take = take.bind(old.node).bind(old.incarnation).expect(Expect::Exactly(1));
+    host.sql().transaction(vec![is_newest, take]).await?;
+    Ok(me)
+}
+
+/// Gives a key of `me` back.
+pub async fn give_key_up(host: &Host, (topic, key): (&str, &str), me: Member) -> Result<()> {
+    let give =
+        "DELETE FROM {owner} WHERE topic = $1 AND name = $2 AND node = $3 AND incarnation = $4";
+    let give = Statement::new(give).bind(topic).bind(key).bind(me.node).bind(me.incarnation);
+    host.sql().execute(give).await.map(drop)
+}
+
 /// A line of the membership log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
@@ -288,6 +351,36 @@ mod tests {
         let log = block_on(last_logged(&host, 9)).expect("lines");
         assert_eq!(log.len(), 1, "what did not happen is not logged");
         assert_eq!((log[0].node, log[0].event.as_str()), (1, "joined"));
+    }
+
+    #[test]
+    fn of_two_first_nodes_both_have_the_same_authority() {
+        let host = host();
+        let one = ["a", "b"].map(str::to_owned);
+        assert_eq!(block_on(authority(&host, &one)), Ok(one.clone()));
+        assert_eq!(block_on(authority(&host, &["c", "d"].map(str::to_owned))), Ok(one));
+    }
+
+    #[test]
+    fn a_key_is_taken_from_nobody_but_who_left_the_view() {
+        let host = host();
+        let (one, two) = (member(1, 7), member(2, 9));
+        let both = View::default().with(one).with(two);
+        let before = View { epoch: 1, ..View::default().with(one) };
+        assert_eq!(block_on(swap_view(&host, &change(before.clone()))), Ok(true));
+        assert_eq!(block_on(swap_view(&host, &change(both.clone()))), Ok(true));
+        let key = ("room", "tea");
+        let stale = block_on(take_key(&host, key, one, &before)).expect_err("an old view");
+        assert_eq!(stale.kind, ErrorKind::Conflict);
+        assert_eq!(block_on(take_key(&host, key, one, &both)), Ok(one));
+        assert_eq!(block_on(take_key(&host, key, two, &both)), Ok(one));
+        let without = both.without(one);
+        assert_eq!(block_on(swap_view(&host, &change(without.clone()))), Ok(true));
+        assert_eq!(block_on(take_key(&host, key, two, &without)), Ok(two));
+        block_on(give_key_up(&host, key, one)).expect("nothing happens");
+        assert_eq!(block_on(take_key(&host, key, two, &without)), Ok(two));
+        block_on(give_key_up(&host, key, two)).expect("given up");
+        assert_eq!(block_on(take_key(&host, key, member(3, 1), &without)), Ok(member(3, 1)));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct ClusterSpec {
 /// A session of a node that came, changed or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
-    /// It is gone; the fields below `resource` mean nothing then.
+    /// It is gone; the fields below `session` mean nothing then.
     pub gone: bool,
     /// Number of the host; 0 for the first.
     pub host: u32,

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hearth_plugin_api::Result;
 
-use super::{Engine, Event, Open};
-use crate::membership::Member;
+use super::{Engine, Event, Open, Wake};
+use crate::membership::{Member, NodeRow};
 
 /// Where the nodes meet.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,12 @@ impl State {
 impl Open for Hub {
     type Engine = Local;
 
-    fn open(&self, me: Member) -> Result<Local> {
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whoever looks for events looks often.
+    fn open(&self, me: Member, _: &[NodeRow], _: &Wake) -> Result<Local> {
         let mut state = self.state();
         let all: Vec<Member> = state.queues.keys().copied().collect();
         let others: Vec<Member> = all.into_iter().filter(|it| !state.is_cut(*it, me)).collect();
@@ -95,6 +100,12 @@ impl Engine for Local {
     fn events(&self) -> Vec<Event> {
         let mut state = self.hub.state();
         state.queues.get_mut(&self.me).map(std::mem::take).unwrap_or_default().into()
+    }
+
+    fn know(&self, _: &[NodeRow]) {}
+
+    fn failure(&self) -> Option<String> {
+        None
     }
 
     fn close(&self) {
@@ -124,8 +135,9 @@ mod tests {
     fn links_come_and_go_and_carry_samples() {
         let hub = Hub::default();
         let [one, two] = [1, 2].map(|node| Member { node, incarnation: 7 });
-        let first = hub.open(one).expect("open");
-        let second = hub.open(two).expect("open");
+        let wake: Wake = Arc::new(|| ());
+        let first = hub.open(one, &[], &wake).expect("open");
+        let second = hub.open(two, &[], &wake).expect("open");
         assert_eq!(first.events(), [Event::Up(two)]);
         first.send(two, Bytes::from_static(b"x"));
         let sample = Event::Sample { from: one, bytes: Bytes::from_static(b"x") };

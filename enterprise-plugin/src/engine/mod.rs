@@ -2,12 +2,16 @@
 //! reliable), but never delivers what was sent to another incarnation, and never waits.
 
 mod local;
+mod zenoh;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::membership::Member;
+use crate::membership::{Member, NodeRow};
 
 pub use local::{Hub, Local};
+pub use zenoh::{Link, Zenoh};
 
 /// What an engine tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub enum Event {
     },
 }
 
+/// To be called when there is something to do, from any thread; never waits.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
 /// One node's end. Opened for one incarnation; another one opens anew.
 pub trait Engine: Send + Sync + 'static {
     /// Sends a sample, or drops it: there is no link, or its queue is full.
@@ -31,6 +38,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What happened since the last call, in order.
     fn events(&self) -> Vec<Event>;
+
+    /// The rows of the nodes, each time that they were read.
+    fn know(&self, nodes: &[NodeRow]);
+
+    /// It could not begin, and why. It is to be opened anew.
+    fn failure(&self) -> Option<String>;
 
     /// Closes all links, which the others see.
     fn close(&self);
@@ -40,5 +53,15 @@ pub trait Engine: Send + Sync + 'static {
 pub trait Open: Send + Sync + 'static {
     type Engine: Engine;
 
-    fn open(&self, me: Member) -> hearth_plugin_api::Result<Self::Engine>;
+    /// Where this node will be reached, for its row.
+    fn addresses(&self) -> Vec<String>;
+
+    /// Begins for this run of this node: with links to all whose rows are there. `wake` is called when
+    /// there are events.
+    fn open(
+        &self,
+        me: Member,
+        nodes: &[NodeRow],
+        wake: &Wake,
+    ) -> hearth_plugin_api::Result<Self::Engine>;
 }

@@ -56,6 +56,19 @@ impl Outbox {
         Ok(self.base + self.parcels.len() as u64 - 1)
     }
 
+    /// Queues a parcel although there is no room: it belongs to those before it.
+    pub fn push_over(&mut self, parcel: Bytes) {
+        self.octets += parcel.len();
+        self.parcels.push_back(parcel);
+    }
+
+    /// There is no room. [`Outbox::acknowledge`] tells when there is.
+    pub fn is_full(&mut self) -> bool {
+        let is_full = self.octets >= self.bound;
+        self.was_full |= is_full;
+        is_full
+    }
+
     /// The parcels that the next sample carries, with the number of the first; none when nothing
     /// waits or the window is full.
     pub fn pack(&mut self, now: Duration) -> (u64, Vec<Bytes>) {

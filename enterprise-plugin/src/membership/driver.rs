@@ -3,27 +3,32 @@
 //! ([`Action::Hold`]) keeps this node from acting for too long.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
-use hearth_plugin_api::cluster::{self, ClusterHost};
-use hearth_plugin_api::{Error, ErrorKind, Host, Result};
+use bytes::Bytes;
+use hearth_plugin_api::{Host, Result};
 
 use super::links::Links;
 use super::node::{Action, Beat, Input, Node, Terms};
 use super::{About, Member, Snapshot, State};
-use crate::engine::{Engine, Open};
+use crate::engine::{Engine, Open, Wake};
 use crate::licence::Standing;
 use crate::licence::office;
+use crate::patience::within;
 use crate::store;
 
 /// A beat that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the licence is looked at.
 const LICENCE: Duration = Duration::from_secs(5);
+/// Who waits for a link for this time looks for it anew: addresses may have changed meanwhile.
+const LINKED: Duration = Duration::from_secs(4);
+/// After a failure the links are opened again in this time.
+const AGAIN: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+const DATABASE: &str = "the database";
 
 /// Core, as far as membership needs it.
 pub trait Core: Send + Sync + 'static {
@@ -41,11 +46,22 @@ pub trait Core: Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// Carries stanzas over the links.
+pub trait Carry: Send + Sync + 'static {
+    /// Takes a sample that is no word of membership.
+    fn hear(&self, from: Member, bytes: Bytes, now: Duration);
+
+    /// What is to be sent; with `flush` also what may wait a little.
+    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Bytes)>;
+}
+
 /// One node of the cluster.
-pub struct Driver<C, O: Open> {
+pub struct Driver<C, O: Open, L> {
     host: Host,
     core: C,
     open: O,
+    carry: L,
+    wake: Wake,
     inner: Mutex<Inner<O::Engine>>,
 }
 
@@ -53,6 +69,9 @@ struct Inner<E> {
     node: Node,
     links: Links,
     engine: Option<(Member, E)>,
+    opened: Duration,
+    /// Not before: it has failed.
+    open_at: Duration,
     snapshot: Snapshot,
     standing: Standing,
     looked: Option<Duration>,
@@ -60,58 +79,88 @@ struct Inner<E> {
     orders: VecDeque<Action>,
     /// Somebody is doing the orders.
     is_busy: bool,
+    is_stopped: bool,
 }
 
-impl<C: Core, O: Open> Driver<C, O> {
-    pub fn new(host: Host, core: C, open: O) -> Driver<C, O> {
+impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
+    /// `wake` is called when [`Driver::talk`] has something to do.
+    pub fn new(host: Host, core: C, (open, carry): (O, L), wake: Wake) -> Driver<C, O, L> {
         let inner = Inner {
             node: Node::default(),
             links: Links::default(),
             engine: None,
+            opened: Duration::ZERO,
+            open_at: Duration::ZERO,
             snapshot: Snapshot::default(),
             standing: Standing::Unlicensed,
             looked: None,
             next_beat: Duration::ZERO,
             orders: VecDeque::new(),
             is_busy: false,
+            is_stopped: false,
         };
-        Driver { host, core, open, inner: Mutex::new(inner) }
+        Driver { host, core, open, carry, wake, inner: Mutex::new(inner) }
     }
 
-    /// To be called each 100 ms: hears and talks over the links, and fences in time. Never waits for
-    /// the database unless there is something to do.
-    pub async fn tick(&self, about: &About) -> Result<()> {
-        self.talk()?;
+    /// To be called each 100 ms: says the word, and fences in time. Never waits; what is to be done is
+    /// for [`Driver::obey`].
+    pub fn tick(&self, about: &About) {
+        self.talk(true);
         self.step(None, about, true);
-        self.do_orders().await
+    }
+
+    /// To be called whenever it was woken: what came over the links goes where it belongs, what is to
+    /// be sent is sent. With `flush` also what may wait for the next tick.
+    pub fn talk(&self, flush: bool) {
+        let now = self.now();
+        for (from, bytes) in self.hear(now) {
+            self.carry.hear(from, bytes, now);
+        }
+        let samples = self.carry.samples(now, flush);
+        let inner = &mut *self.inner();
+        let Some((_, engine)) = &inner.engine else { return };
+        let words = if flush { inner.links.say(inner.node.word(now), now) } else { Vec::new() };
+        for (member, bytes) in words.into_iter().chain(samples) {
+            engine.send(member, bytes);
+        }
+        if inner.links.newest_epoch() > inner.snapshot.view.epoch {
+            // Somebody knows of another view: look at once.
+            inner.next_beat = Duration::ZERO;
+        }
+    }
+
+    /// Something has changed: the next beat comes at once.
+    pub fn hurry(&self) {
+        self.inner().next_beat = Duration::ZERO;
     }
 
     /// To be called each 100 ms beside [`Driver::tick`]: beats when it is time.
-    pub async fn beat(&self, about: &About) -> Result<()> {
+    pub async fn beat(&self, about: &About) {
         let sent = self.now();
         if self.inner().next_beat > sent {
-            return Ok(());
+            return;
         }
         self.look_at_licence(sent).await;
         let me = self.core.me();
         let (links, about) = {
             let inner = self.inner();
             let (state, refused) = (inner.node.state(), inner.node.refused().to_owned());
-            (inner.links.up(), About { state, refused, ..about.clone() })
+            let addresses = self.open.addresses();
+            (inner.links.up(), About { state, refused, addresses, ..about.clone() })
         };
         let may_found = self.core.may_found().await.unwrap_or(false);
         let sent = self.now();
-        let beat = within(&self.host, PATIENCE, store::beat(&self.host, me, &links, &about)).await;
+        let beat = store::beat(&self.host, me, &links, &about);
+        let beat = within(&self.host, PATIENCE, DATABASE, beat).await;
         let before = self.inner().node.state();
         match beat {
             Ok(snapshot) => {
-                self.inner().snapshot = snapshot.clone();
+                self.keep(&snapshot);
                 self.step(Some(Beat { sent, snapshot }), &about, may_found);
             }
             Err(error) => self.host.warn(format!("no beat of the cluster: {error}")),
         }
         self.plan_beat(sent, before);
-        self.do_orders().await
     }
 
     /// Leaves the cluster for good.
@@ -120,8 +169,13 @@ impl<C: Core, O: Open> Driver<C, O> {
             let inner = &mut *self.inner();
             let orders = inner.node.stop(&inner.snapshot);
             inner.orders.extend(orders);
+            inner.is_stopped = true;
         }
-        self.do_orders().await?;
+        self.obey().await?;
+        // Somebody else may be doing the orders.
+        while self.inner().is_busy {
+            self.host.sleep(PAUSE).await?;
+        }
         if let Some((_, engine)) = self.inner().engine.take() {
             engine.close();
         }
@@ -140,6 +194,14 @@ impl<C: Core, O: Open> Driver<C, O> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn keep(&self, snapshot: &Snapshot) {
+        let inner = &mut *self.inner();
+        inner.snapshot = snapshot.clone();
+        if let Some((_, engine)) = &inner.engine {
+            engine.know(&snapshot.nodes);
+        }
+    }
+
     /// News of this node is told at once.
     fn plan_beat(&self, sent: Duration, before: State) {
         let mut inner = self.inner();
@@ -152,36 +214,61 @@ impl<C: Core, O: Open> Driver<C, O> {
         if self.inner().looked.is_some_and(|looked| now.saturating_sub(looked) < LICENCE) {
             return;
         }
-        if let Ok(office) = within(&self.host, PATIENCE, office::look(&self.host)).await {
+        let look = office::look(&self.host);
+        if let Ok(office) = within(&self.host, PATIENCE, DATABASE, look).await {
             let mut inner = self.inner();
             (inner.standing, inner.looked) = (office.standing, Some(now));
         }
     }
 
-    /// Hears what came and says the word. The engine is opened anew for another incarnation.
-    fn talk(&self) -> Result<()> {
-        let (now, me) = (self.now(), self.core.me());
+    /// What came that is no word of membership.
+    fn hear(&self, now: Duration) -> Vec<(Member, Bytes)> {
+        let me = self.core.me();
         let inner = &mut *self.inner();
-        if inner.engine.as_ref().is_none_or(|(of, _)| *of != me) {
+        self.mind_engine(inner, me, now);
+        let Some((_, engine)) = &inner.engine else { return Vec::new() };
+        let events = engine.events().into_iter();
+        events.filter_map(|event| inner.links.hear(event, now)).collect()
+    }
+
+    /// There is an engine for this run of this node, once its row is there and while clustering is on.
+    fn mind_engine(&self, inner: &mut Inner<O::Engine>, me: Member, now: Duration) {
+        let is_listed = inner.snapshot.node(me.node).is_some_and(|row| row.member == me);
+        let is_on = inner.snapshot.enabled || inner.node.view().is_some();
+        let is_wanted = is_on && !inner.is_stopped;
+        let failure = inner.engine.as_ref().and_then(|(_, engine)| engine.failure());
+        if let Some(why) = &failure {
+            self.host.error(format!("no links to other nodes: {why}; trying again"));
+            inner.open_at = now + AGAIN;
+        }
+        let is_good = inner.engine.as_ref().is_some_and(|(of, _)| *of == me)
+            && failure.is_none()
+            && is_wanted
+            && !inner.waits_in_vain(now);
+        if !is_good && inner.engine.is_some() {
             // The old one is closed first.
             inner.engine = None;
             inner.links = Links::default();
-            inner.engine = Some((me, self.open.open(me)?));
         }
-        let Some((_, engine)) = &inner.engine else { return Ok(()) };
-        for event in engine.events() {
-            // Samples of lanes are for whoever carries stanzas; nobody does yet.
-            inner.links.hear(event, now);
+        if inner.engine.is_some() || !is_wanted || !is_listed || now < inner.open_at {
+            return;
         }
-        for (member, bytes) in inner.links.say(inner.node.word(now), now) {
-            engine.send(member, bytes);
+        inner.opened = now;
+        match self.open.open(me, &inner.snapshot.nodes, &self.wake) {
+            Ok(engine) => inner.engine = Some((me, engine)),
+            Err(error) => {
+                self.host.error(format!("no links to other nodes: {error}"));
+                inner.open_at = now + AGAIN;
+            }
         }
-        Ok(())
     }
 
     fn step(&self, beat: Option<Beat>, about: &About, may_found: bool) {
         let (now, me) = (self.now(), self.core.me());
         let inner = &mut *self.inner();
+        if inner.is_stopped {
+            return;
+        }
         let members = match (&beat, inner.node.view()) {
             (Some(beat), _) => beat.snapshot.view.members.clone(),
             (None, Some(view)) => view.members.clone(),
@@ -193,8 +280,14 @@ impl<C: Core, O: Open> Driver<C, O> {
         inner.orders.extend(orders);
     }
 
-    /// One does them all, so that they keep their order.
-    async fn do_orders(&self) -> Result<()> {
+    /// Something waits for [`Driver::obey`].
+    pub fn has_orders(&self) -> bool {
+        let inner = self.inner();
+        !inner.is_busy && !inner.orders.is_empty()
+    }
+
+    /// Does what is to be done. One does it all, so that it keeps its order: the others return at once.
+    pub async fn obey(&self) -> Result<()> {
         if std::mem::replace(&mut self.inner().is_busy, true) {
             return Ok(());
         }
@@ -225,67 +318,23 @@ impl<C: Core, O: Open> Driver<C, O> {
         };
         // Whether it was this change or another one: the next beat tells.
         self.inner().next_beat = Duration::ZERO;
-        within(&self.host, PATIENCE, store::swap_view(&self.host, change)).await.map(drop)
+        let swap = store::swap_view(&self.host, change);
+        within(&self.host, PATIENCE, DATABASE, swap).await.map(drop)
     }
 }
 
-/// `Timeout` when a future takes longer.
-async fn within<T>(
-    host: &Host,
-    time: Duration,
-    future: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let (mut future, mut sleep) = (pin!(future), pin!(host.sleep(time)));
-    poll_fn(|context| {
-        if let Poll::Ready(done) = future.as_mut().poll(context) {
-            return Poll::Ready(done);
-        }
-        sleep.as_mut().poll(context).map(|slept| {
-            slept?;
-            Err(Error::new(ErrorKind::Timeout, "the database did not answer in time"))
-        })
-    })
-    .await
-}
-
-impl Core for ClusterHost {
-    fn me(&self) -> Member {
-        let cluster::Node { id, incarnation } = ClusterHost::me(self);
-        Member { node: id, incarnation: incarnation as i64 }
+impl<E> Inner<E> {
+    /// It would join, and has had no link to a member for too long.
+    fn waits_in_vain(&self, now: Duration) -> bool {
+        let up = self.links.up();
+        let lacks = |member: &Member| {
+            let row = self.snapshot.node(member.node);
+            !up.contains(member) && row.is_some_and(|row| row.member == *member)
+        };
+        self.node.state() == State::Joining
+            && now.saturating_sub(self.opened) >= LINKED
+            && self.snapshot.view.members.iter().any(lacks)
     }
-
-    async fn may_found(&self) -> Result<bool> {
-        let lease = self.lease().await?;
-        Ok(lease.mode != "alone" || lease.holder == ClusterHost::me(self).id)
-    }
-
-    async fn perform(&self, action: &Action, snapshot: &Snapshot) -> Result<()> {
-        match action {
-            Action::Enter(view) => self.enter(named(view, snapshot)).await,
-            Action::View(view) => self.view(named(view, snapshot)).await,
-            Action::Hold { epoch, until } => self.hold(*epoch, until.as_millis() as i64).await,
-            Action::DropNode { member, announce } => self.drop_node(node(*member), *announce).await,
-            Action::Fence(why) => self.fence(&why.to_string()).await,
-            Action::Leave => self.leave().await,
-            Action::Drain(per_second) => self.drain(*per_second).await,
-            Action::Propose(_) => Err(Error::from("the view is not core's to change")),
-        }
-    }
-}
-
-fn node(member: Member) -> cluster::Node {
-    cluster::Node { id: member.node, incarnation: member.incarnation as u64 }
-}
-
-/// The view with what its members tell of themselves.
-fn named(view: &super::View, snapshot: &Snapshot) -> cluster::View {
-    let member = |member: &Member| {
-        let about = snapshot.node(member.node).map(|row| row.about.clone()).unwrap_or_default();
-        let version = about.versions.get("server").cloned().unwrap_or_default();
-        let draining = about.state == State::Draining;
-        cluster::Member { node: node(*member), name: about.name, version, draining }
-    };
-    cluster::View { epoch: view.epoch, members: view.members.iter().map(member).collect() }
 }
 
 #[cfg(test)]

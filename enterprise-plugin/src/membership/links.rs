@@ -72,6 +72,12 @@ impl Links {
         up.map(|(member, _)| *member).collect()
     }
 
+    /// Of the newest view that a node with a link spoke of; 0 for none.
+    pub fn newest_epoch(&self) -> i64 {
+        let up = self.0.values().filter(|known| matches!(known.link, State::Up));
+        up.filter_map(|known| known.word.map(|(_, word)| word.epoch)).max().unwrap_or_default()
+    }
+
     /// How these members look over the links. One that was never seen counts as down from now on; what
     /// is neither up nor asked for is forgotten.
     pub fn peers(&mut self, members: &[Member], now: Duration) -> Vec<Peer> {

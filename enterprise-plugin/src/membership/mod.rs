@@ -10,6 +10,7 @@ pub mod node;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hearth_plugin_api::cluster::Node;
 use serde::{Deserialize, Serialize};
 
 use judge::Sentence;
@@ -19,6 +20,18 @@ use judge::Sentence;
 pub struct Member {
     pub node: u32,
     pub incarnation: i64,
+}
+
+impl From<Node> for Member {
+    fn from(node: Node) -> Member {
+        Member { node: node.id, incarnation: node.incarnation as i64 }
+    }
+}
+
+impl From<Member> for Node {
+    fn from(member: Member) -> Node {
+        Node { id: member.node, incarnation: member.incarnation as u64 }
+    }
 }
 
 /// The cluster as the database has it.
@@ -70,6 +83,10 @@ pub struct About {
     pub refused: String,
     /// As [`hearth_plugin_api::Host::statistics`] gives them.
     pub figures: BTreeMap<String, i64>,
+    /// Where the other nodes reach it: address and port.
+    pub addresses: Vec<String>,
+    /// SHA-256 of its certificate, in hexadecimal.
+    pub fingerprint: String,
 }
 
 /// What a node does about the cluster.

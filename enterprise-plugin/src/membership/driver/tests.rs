@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use hearth_plugin_api::testing::{FakeHost, block_on};
 
+use hearth_plugin_api::ErrorKind;
+
 use super::*;
 use crate::Enterprise;
 use crate::engine::Hub;
@@ -32,7 +34,20 @@ impl Core for Arc<Told> {
     }
 }
 
-type Process = (Arc<Told>, Driver<Arc<Told>, Hub>);
+/// Nobody sends stanzas.
+struct Nothing;
+
+impl Carry for Nothing {
+    fn hear(&self, from: Member, _: Bytes, _: Duration) {
+        unreachable!("nobody sends stanzas, not {from:?} either");
+    }
+
+    fn samples(&self, _: Duration, _: bool) -> Vec<(Member, Bytes)> {
+        Vec::new()
+    }
+}
+
+type Process = (Arc<Told>, Driver<Arc<Told>, Hub, Nothing>);
 
 /// Nodes of one process with one database.
 struct Room {
@@ -51,7 +66,8 @@ impl Room {
         let start = |node| {
             let incarnation = AtomicI64::new(i64::from(node) * 100);
             let core = Arc::new(Told { node, incarnation, done: Mutex::default() });
-            (core.clone(), Driver::new(host.clone(), core, hub.clone()))
+            let parts = (hub.clone(), Nothing);
+            (core.clone(), Driver::new(host.clone(), core, parts, Arc::new(|| ())))
         };
         let nodes = (1..=nodes).map(start).collect();
         Room { server, hub, nodes }
@@ -62,8 +78,10 @@ impl Room {
             self.server.advance(Duration::from_millis(100)).expect("time passes");
             for (_, driver) in &self.nodes {
                 let about = About { protocol: 1, ..About::default() };
-                block_on(driver.tick(&about)).expect("a tick");
-                block_on(driver.beat(&about)).expect("a beat");
+                driver.tick(&about);
+                block_on(driver.obey()).expect("obeyed");
+                block_on(driver.beat(&about));
+                block_on(driver.obey()).expect("obeyed");
             }
         }
     }
@@ -129,7 +147,7 @@ fn without_an_answer_of_the_database_a_beat_has_failed() {
     let host = server.host();
     let waiting = std::thread::spawn(move || {
         let never = std::future::pending::<Result<()>>();
-        block_on(within(&host, PATIENCE, never)).expect_err("too late").kind
+        block_on(within(&host, PATIENCE, DATABASE, never)).expect_err("too late").kind
     });
     while !waiting.is_finished() {
         server.advance(PATIENCE).expect("time passes");

@@ -1,0 +1,311 @@
+//! Carries core's traffic between the members: what core hands over goes into the lanes, what comes
+//! from them goes to core, in order and off the engine's thread. Nothing here waits for a node; a node
+//! that leaves the view is dropped with all that waits for it, and core resolves that again.
+
+mod compare;
+mod keys;
+mod peer;
+mod questions;
+mod seam;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hearth_plugin_api::cluster::{
+    Ack, Cluster, Delta, Envelope, Node, Outcome, Ownership, Queued, View,
+};
+use hearth_plugin_api::{Host, Result};
+
+use crate::engine::Wake;
+use crate::lanes::Sample;
+use crate::membership::Member;
+use crate::tasks::Tasks;
+use keys::Keys;
+use peer::{Heard, Peer};
+use questions::Questions;
+use wire::{Ask, Message};
+
+pub use compare::Comparison;
+pub use seam::Seam;
+
+/// The plugin's side of the seam. Clones share it.
+pub struct Carrier<S>(Arc<Inner<S>>);
+
+struct Inner<S> {
+    host: Host,
+    /// There once the plugin is registered; core calls nothing before.
+    seam: OnceLock<S>,
+    tasks: Tasks,
+    /// Something is to be sent.
+    wake: Wake,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    me: Option<Member>,
+    view: View,
+    /// Members, and former ones that are not dropped yet.
+    peers: BTreeMap<Member, Peer>,
+    questions: Questions,
+    keys: Keys,
+}
+
+impl<S> Clone for Carrier<S> {
+    fn clone(&self) -> Self {
+        Carrier(self.0.clone())
+    }
+}
+
+impl<S: Seam> Carrier<S> {
+    /// `wake` is called when there is something for [`Carrier::samples`].
+    pub fn new(host: Host, tasks: Tasks, wake: Wake) -> Carrier<S> {
+        let (seam, state) = (OnceLock::new(), Mutex::default());
+        Carrier(Arc::new(Inner { host, seam, tasks, wake, state }))
+    }
+
+    /// Core's side, which comes when this one is registered.
+    pub fn join(&self, seam: S) {
+        let _ = self.0.seam.set(seam);
+    }
+
+    /// The view in which this node is `me`. New members get this node's directory and keys.
+    pub fn view(&self, me: Member, view: View) {
+        let new = {
+            let mut state = self.state();
+            state.me = Some(me);
+            let others = view.members.iter().map(|member| Member::from(member.node));
+            let others = others.filter(|member| member.node != me.node);
+            let new: Vec<_> = others.filter(|it| !state.peers.contains_key(it)).collect();
+            for member in &new {
+                state.peers.insert(*member, Peer::new((*member).into()));
+            }
+            state.view = view;
+            new
+        };
+        self.send_directory(&new);
+        self.send_keys(&new);
+    }
+
+    /// A former member whose part core has taken over: nothing is brought there any more.
+    pub fn forget(&self, member: Member) {
+        let (thawed, orphans) = {
+            let mut state = self.state();
+            state.peers.remove(&member);
+            state.questions.forget(member);
+            (state.questions.frozen_by(member), state.keys.of(member))
+        };
+        thawed.into_iter().for_each(|session| self.thaw(session));
+        self.inherit(orphans);
+    }
+
+    /// This node serves no longer: everything is forgotten.
+    pub fn reset(&self) {
+        // What waits in here is answered as it is dropped, outside of the lock.
+        let forgotten = std::mem::take(&mut *self.state());
+        drop(forgotten);
+    }
+
+    /// What is to be sent, and to whom. `flush`: acknowledgements too that may wait for company; to be
+    /// set each 100 ms.
+    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Bytes)> {
+        let mut state = self.state();
+        let behind: Vec<_> = state
+            .peers
+            .iter_mut()
+            .filter_map(|(member, peer)| peer.may_catch_up().then_some(*member))
+            .collect();
+        if !behind.is_empty() {
+            drop(state);
+            self.send_directory(&behind);
+            state = self.state();
+        }
+        let send = |(member, peer): (&Member, &mut Peer)| {
+            let samples = peer.samples(now, flush);
+            samples.into_iter().map(|sample| (*member, sample)).collect::<Vec<_>>()
+        };
+        state.peers.iter_mut().flat_map(send).collect()
+    }
+
+    /// Takes a sample from another node; [`Carrier::samples`] may have something afterwards. From one
+    /// that is in no view yet nothing is taken: it sends again.
+    pub fn hear(&self, from: Member, bytes: Bytes, now: Duration) {
+        let Ok((lane, sample)) = wire::unframe(bytes) else { return };
+        let Ok(sample) = Sample::decode(sample) else { return };
+        let Heard { messages, is_ready, unreadable } = {
+            let mut state = self.state();
+            let Some(peer) = state.peers.get_mut(&from) else { return };
+            peer.hear(lane, sample, now)
+        };
+        if unreadable > 0 {
+            self.0.host.error(format!("{unreadable} messages of node {} are lost", from.node));
+        }
+        let Some(seam) = self.0.seam.get() else { return };
+        if is_ready {
+            seam.ready(from.into());
+        }
+        self.take_envelopes(seam, from, &messages);
+        messages.into_iter().for_each(|message| self.take(seam, from, message));
+    }
+
+    /// All that one sample brought, at once.
+    fn take_envelopes(&self, seam: &S, from: Member, messages: &[Message]) {
+        let envelope = |message| match message {
+            &Message::Envelope { lane, ticket, ref bytes } => {
+                Some(Envelope { lane, ticket, bytes })
+            }
+            _ => None,
+        };
+        let envelopes: Vec<_> = messages.iter().filter_map(envelope).collect();
+        if envelopes.is_empty() {
+            return;
+        }
+        let Err(error) = seam.receive(from.into(), &envelopes) else { return };
+        self.0.host.error(format!("stanzas of node {} are refused: {error}", from.node));
+        let tickets = envelopes.iter().map(|envelope| envelope.ticket).filter(|it| *it != 0);
+        let acks: Vec<_> =
+            tickets.map(|ticket| Ack { ticket, outcome: Outcome::Refused }).collect();
+        self.acknowledge(from.into(), &acks);
+    }
+
+    fn take(&self, seam: &S, from: Member, message: Message) {
+        match message {
+            Message::Envelope { .. } => {}
+            Message::Acks(acks) => {
+                if let Err(error) = seam.acknowledged(from.into(), &acks) {
+                    self.0.host.error(format!("acknowledgements were not taken: {error}"));
+                }
+            }
+            Message::Deltas { seq, deltas } => self.take_deltas(seam, from, seq, deltas),
+            Message::Directory { seq, sessions } => self.take_directory(seam, from, seq, &sessions),
+            Message::WantDirectory => self.send_directory(&[from]),
+            Message::Invalidate { topic, key } => seam.invalidated(&topic, &key),
+            Message::Ask { id, ask, body } => self.answer(from, id, ask, body),
+            Message::Answer { id, answer } => self.state().questions.answered(id, answer),
+            Message::Owner { topic, key, owner } => self.state().keys.set((topic, key), owner),
+        }
+    }
+
+    fn take_deltas(&self, seam: &S, from: Member, seq: u64, deltas: Vec<Delta>) {
+        {
+            let mut state = self.state();
+            let Some(peer) = state.peers.get_mut(&from) else { return };
+            if !peer.sessions.is_known {
+                return peer.sessions.keep(seq, deltas);
+            }
+        }
+        let wanted = seam.apply(from.into(), seq, &deltas);
+        let mut state = self.state();
+        let Some(peer) = state.peers.get_mut(&from) else { return };
+        if wanted.is_ok_and(|wanted| wanted >= seq + deltas.len() as u64) {
+            return peer.sessions.took(seq, &deltas);
+        }
+        // A gap: until the directory is here, changes wait.
+        peer.sessions.is_known = false;
+        peer.sessions.keep(seq, deltas);
+        peer.push(Message::WantDirectory.encode());
+    }
+
+    fn take_directory(&self, seam: &S, from: Member, seq: u64, sessions: &[Delta]) {
+        if let Err(error) = seam.replace(from.into(), seq, sessions) {
+            return self.0.host.error(format!("a directory was not taken: {error}"));
+        }
+        let early = match self.state().peers.get_mut(&from) {
+            Some(peer) => peer.sessions.replaced(seq, sessions),
+            None => return,
+        };
+        early.into_iter().for_each(|(seq, deltas)| self.take_deltas(seam, from, seq, deltas));
+    }
+
+    /// Core is asked outside of the lock: it may be telling of a change.
+    fn send_directory(&self, to: &[Member]) {
+        let Some(seam) = self.0.seam.get().filter(|_| !to.is_empty()) else { return };
+        let (seq, sessions) = seam.directory();
+        let directory = Message::Directory { seq, sessions }.encode();
+        // What it kept may have changed unheard.
+        let all = Message::Invalidate { topic: String::new(), key: String::new() }.encode();
+        let mut state = self.state();
+        for member in to {
+            let Some(peer) = state.peers.get_mut(member) else { continue };
+            peer.is_behind = false;
+            peer.push(directory.clone());
+            peer.push(all.clone());
+        }
+        drop(state);
+        (self.0.wake)();
+    }
+
+    /// Something for everybody.
+    fn tell_all(&self, message: &Message) {
+        let message = message.encode();
+        self.state().peers.values_mut().for_each(|peer| peer.push_change(message.clone()));
+        (self.0.wake)();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Seam> Cluster for Carrier<S> {
+    fn deliver(&self, to: Node, envelope: Envelope<'_>) -> Queued {
+        let message = wire::envelope(envelope.lane, envelope.ticket, envelope.bytes);
+        match self.state().peers.get_mut(&to.into()).map(|peer| peer.push_envelope(message)) {
+            Some(true) => {}
+            Some(false) => return Queued::Full,
+            None => return Queued::Gone,
+        }
+        (self.0.wake)();
+        Queued::Queued
+    }
+
+    fn acknowledge(&self, origin: Node, acks: &[Ack]) {
+        if let Some(peer) = self.state().peers.get_mut(&origin.into()).filter(|_| !acks.is_empty())
+        {
+            peer.push(Message::Acks(acks.to_vec()).encode());
+        }
+        (self.0.wake)();
+    }
+
+    fn sessions_changed(&self, seq: u64, deltas: &[Delta]) {
+        self.tell_all(&Message::Deltas { seq, deltas: deltas.to_vec() });
+    }
+
+    fn invalidate(&self, topic: &str, key: &str) {
+        self.tell_all(&Message::Invalidate { topic: topic.to_owned(), key: key.to_owned() });
+    }
+
+    fn owner(&self, topic: &str, key: &str) -> Ownership {
+        self.ownership(topic, key)
+    }
+
+    fn acquire(&self, topic: &str, key: &str) -> impl Future<Output = Result<Ownership>> + Send {
+        self.take_key(topic, key)
+    }
+
+    fn give_up(&self, topic: &str, key: &str) -> impl Future<Output = Result<()>> + Send {
+        self.give_key_up(topic, key)
+    }
+
+    async fn request(&self, to: Node, method: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+        self.ask(to.into(), Ask::Serve { method: method.to_owned() }, body.into()).await
+    }
+
+    async fn claim(&self, owner: Node, session: &str) -> Result<Vec<u8>> {
+        let owner = self.living(owner)?;
+        self.ask(owner, Ask::Claim { session: session.to_owned() }, Bytes::new()).await
+    }
+
+    async fn claimed(&self, owner: Node, session: &str, imported: bool) -> Result<()> {
+        let owner = self.living(owner)?;
+        let ask = Ask::Claimed { session: session.to_owned(), imported };
+        self.ask(owner, ask, Bytes::new()).await.map(drop)
+    }
+}

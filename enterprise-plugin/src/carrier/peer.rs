@@ -1,0 +1,180 @@
+//! Another member as the carrier sees it: its two lanes, and what is known of its sessions.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hearth_plugin_api::cluster::{Delta, Node};
+
+use super::wire::{self, CONTROL, Joiner, LANES, Message, STANZAS};
+use crate::lanes::{Inbox, Outbox, SAMPLE, Sample};
+
+/// Octets of stanzas that wait for a node at most.
+const STANZAS_BOUND: usize = 8 * 1024 * 1024;
+/// Octets of everything else. What does not fit is mended by a full directory.
+const CONTROL_BOUND: usize = 64 * 1024 * 1024;
+/// Octets that are received before they are acknowledged at once.
+const OWED: usize = 4 * SAMPLE;
+/// Changes that are kept until the directory is there.
+const EARLY: usize = 4096;
+
+/// A lane in both directions.
+#[derive(Debug)]
+struct Lane {
+    outbox: Outbox,
+    inbox: Inbox,
+    joiner: Joiner,
+    /// Octets that were received and not acknowledged.
+    owed: usize,
+    is_urgent: bool,
+}
+
+/// What [`Peer::hear`] took from a sample.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub messages: Vec<Message>,
+    /// The outbox takes stanzas again.
+    pub is_ready: bool,
+    /// Parcels that could not be read.
+    pub unreadable: usize,
+}
+
+/// One run of another node.
+#[derive(Debug)]
+pub struct Peer {
+    pub node: Node,
+    lanes: [Lane; LANES],
+    pub sessions: Sessions,
+    /// Something for it did not fit: it needs the whole directory.
+    pub is_behind: bool,
+}
+
+/// The sessions of a peer as they were handed to core, for comparing.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// Its directory has arrived.
+    pub is_known: bool,
+    /// The number of the next change.
+    pub next: u64,
+    /// Changes that arrived before the directory.
+    pub early: Vec<(u64, Vec<Delta>)>,
+    pub all: HashMap<(u32, String, String), Delta>,
+}
+
+impl Peer {
+    pub fn new(node: Node) -> Peer {
+        let lane = |bound| Lane {
+            outbox: Outbox::new(bound),
+            inbox: Inbox::default(),
+            joiner: Joiner::default(),
+            owed: 0,
+            is_urgent: false,
+        };
+        let lanes = [lane(CONTROL_BOUND), lane(STANZAS_BOUND)];
+        Peer { node, lanes, sessions: Sessions::default(), is_behind: false }
+    }
+
+    /// Queues an envelope; false when the lane is full.
+    pub fn push_envelope(&mut self, message: Bytes) -> bool {
+        let outbox = &mut self.lanes[usize::from(STANZAS)].outbox;
+        let has_room = !outbox.is_full();
+        if has_room {
+            // The bound may be passed within a message: its parts belong together.
+            wire::parcels(message).into_iter().for_each(|parcel| outbox.push_over(parcel));
+        }
+        has_room
+    }
+
+    /// Queues a message that no stanza holds up.
+    pub fn push(&mut self, message: Bytes) {
+        let outbox = &mut self.lanes[usize::from(CONTROL)].outbox;
+        wire::parcels(message).into_iter().for_each(|parcel| outbox.push_over(parcel));
+    }
+
+    /// The same for what a full directory mends: it is dropped when too much waits.
+    pub fn push_change(&mut self, message: Bytes) {
+        match self.is_behind || self.lanes[usize::from(CONTROL)].outbox.is_full() {
+            true => self.is_behind = true,
+            false => self.push(message),
+        }
+    }
+
+    /// It is behind, and takes the directory now.
+    pub fn may_catch_up(&mut self) -> bool {
+        self.is_behind && self.lanes[usize::from(CONTROL)].outbox.octets() == 0
+    }
+
+    /// What is to be sent now. `flush`: acknowledgements too that may wait for company.
+    pub fn samples(&mut self, now: Duration, flush: bool) -> Vec<Bytes> {
+        let mut all = Vec::new();
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            lane.outbox.tick(now);
+            loop {
+                let (first, parcels) = lane.outbox.pack(now);
+                let is_due = lane.is_urgent || lane.owed >= OWED || (flush && lane.owed > 0);
+                if parcels.is_empty() && !is_due {
+                    break;
+                }
+                let (received, gap) = lane.inbox.received();
+                (lane.owed, lane.is_urgent) = (0, false);
+                let sample = Sample { first, received, gap, parcels };
+                all.push(wire::frame(number as u8, &sample.encode()));
+            }
+        }
+        all
+    }
+
+    /// Takes a sample of a lane.
+    pub fn hear(&mut self, lane: usize, sample: Sample, now: Duration) -> Heard {
+        let Some(lane) = self.lanes.get_mut(lane) else { return Heard::default() };
+        let mut heard = Heard::default();
+        heard.is_ready = lane.outbox.acknowledge(sample.received, sample.gap, now);
+        let received = lane.inbox.accept(sample);
+        lane.is_urgent |= received.is_urgent;
+        for parcel in received.parcels {
+            // An empty parcel is owed for too.
+            lane.owed += parcel.len().max(1);
+            match lane.joiner.join(parcel).map(|message| message.map(Message::decode)) {
+                Ok(Some(Ok(message))) => heard.messages.extend(message),
+                Ok(None) => {}
+                Ok(Some(Err(_))) | Err(_) => heard.unreadable += 1,
+            }
+        }
+        heard
+    }
+}
+
+impl Sessions {
+    /// Remembers what core has taken.
+    pub fn took(&mut self, seq: u64, deltas: &[Delta]) {
+        let known = usize::try_from(self.next.saturating_sub(seq)).unwrap_or(usize::MAX);
+        for delta in deltas.iter().skip(known) {
+            let name = (delta.host, delta.account.clone(), delta.resource.clone());
+            let known = self.all.get(&name).map(|known| known.session);
+            match delta.gone {
+                // A session that was bound after it is another one.
+                true if known != Some(delta.session) => None,
+                true => self.all.remove(&name),
+                false => self.all.insert(name, delta.clone()),
+            };
+        }
+        self.next = self.next.max(seq + deltas.len() as u64);
+    }
+
+    /// The same for a whole directory; gives the changes that arrived before it.
+    pub fn replaced(&mut self, seq: u64, sessions: &[Delta]) -> Vec<(u64, Vec<Delta>)> {
+        self.all.clear();
+        self.next = 0;
+        self.took(0, sessions);
+        (self.next, self.is_known) = (seq + 1, true);
+        std::mem::take(&mut self.early)
+    }
+
+    /// Keeps a change until the directory is there. Too many: the directory is newer anyway, or the
+    /// next change shows the gap.
+    pub fn keep(&mut self, seq: u64, deltas: Vec<Delta>) {
+        if self.early.len() < EARLY {
+            self.early.push((seq, deltas));
+        }
+    }
+}

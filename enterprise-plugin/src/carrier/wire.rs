@@ -1,0 +1,415 @@
+//! What one carrier says to another: the messages in the parcels of a lane, and the frame of a sample.
+//! Version 1. Within a version fields grow only at the end of a message; a message of an unknown kind
+//! is passed over, so that a node and its successor's version work together.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
+use hearth_plugin_api::cluster::{Ack, Delta, Outcome};
+use hearth_plugin_api::{Error, ErrorKind, json};
+use serde::{Deserialize, Serialize};
+
+use crate::membership::Member;
+use crate::plugin::PROTOCOL;
+
+/// First octet of a sample that belongs to a lane; words of membership begin with another one.
+const LANE: u8 = 1;
+/// First octet of a parcel: the message goes on in the next one.
+const MORE: u8 = 1;
+const LAST: u8 = 0;
+/// Octets of a message that a parcel holds: with its head it stays below what a sample may have.
+const PART: usize = 48 * 1024;
+/// A message that grows beyond this is a bug or an attack.
+pub const MOST: usize = 64 * 1024 * 1024;
+
+/// Directory, acknowledgements, requests: never held up by stanzas.
+pub const CONTROL: u8 = 0;
+/// Stanzas, in their order.
+pub const STANZAS: u8 = 1;
+pub const LANES: usize = 2;
+
+/// What crosses in one piece, whatever its size.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    Envelope {
+        lane: u32,
+        ticket: u64,
+        bytes: Bytes,
+    },
+    Acks(Vec<Ack>),
+    Deltas {
+        seq: u64,
+        deltas: Vec<Delta>,
+    },
+    /// All sessions of the sender, as of its change `seq`.
+    Directory {
+        seq: u64,
+        sessions: Vec<Delta>,
+    },
+    /// The receiver shall send its directory: there was a gap.
+    WantDirectory,
+    Invalidate {
+        topic: String,
+        key: String,
+    },
+    Ask {
+        id: u64,
+        ask: Ask,
+        body: Bytes,
+    },
+    Answer {
+        id: u64,
+        answer: Result<Bytes, Error>,
+    },
+    /// Somebody owns a key now, or nobody.
+    Owner {
+        topic: String,
+        key: String,
+        owner: Option<Member>,
+    },
+}
+
+/// A question of one node to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Ask {
+    /// Of one core to the other.
+    Serve { method: String },
+    /// Freeze and export a session.
+    Claim { session: String },
+    /// Whether the claimed session lives on at the asking node.
+    Claimed { session: String, imported: bool },
+    /// The directory, as [`Message::Directory`], for comparing.
+    Directory,
+    /// Of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The octets have not the form of version 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of another node cannot be read")]
+pub struct Unreadable;
+
+impl From<TryGetError> for Unreadable {
+    fn from(_: TryGetError) -> Unreadable {
+        Unreadable
+    }
+}
+
+/// Frames the sample of a lane.
+pub fn frame(lane: u8, sample: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(sample.len() + 3);
+    out.put_slice(&[LANE, PROTOCOL as u8, lane]);
+    out.put_slice(sample);
+    out.freeze()
+}
+
+/// The lane of a framed sample and the sample. Of a version that this one does not work with: none.
+pub fn unframe(mut bytes: Bytes) -> Result<(usize, Bytes), Unreadable> {
+    let (kind, version, lane) = (bytes.try_get_u8()?, bytes.try_get_u8()?, bytes.try_get_u8()?);
+    let is_ours = kind == LANE && u32::from(version).abs_diff(PROTOCOL) <= 1;
+    if !is_ours || usize::from(lane) >= LANES {
+        return Err(Unreadable);
+    }
+    Ok((lane.into(), bytes))
+}
+
+/// Cuts a message into parcels.
+pub fn parcels(message: Bytes) -> Vec<Bytes> {
+    let count = message.len().div_ceil(PART).max(1);
+    let part = |n: usize| {
+        let part = &message[n * PART..message.len().min((n + 1) * PART)];
+        let mut out = BytesMut::with_capacity(part.len() + 1);
+        out.put_u8(if n + 1 == count { LAST } else { MORE });
+        out.put_slice(part);
+        out.freeze()
+    };
+    (0..count).map(part).collect()
+}
+
+/// Puts parcels together again.
+#[derive(Debug, Default)]
+pub struct Joiner(BytesMut);
+
+impl Joiner {
+    /// The message that ends with this parcel, if one does.
+    pub fn join(&mut self, mut parcel: Bytes) -> Result<Option<Bytes>, Unreadable> {
+        let flag = parcel.try_get_u8()?;
+        if flag == LAST && self.0.is_empty() {
+            return Ok(Some(parcel));
+        }
+        if flag > MORE || self.0.len() + parcel.len() > MOST {
+            return Err(Unreadable);
+        }
+        self.0.put_slice(&parcel);
+        Ok((flag == LAST).then(|| self.0.split().freeze()))
+    }
+}
+
+impl Message {
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            Message::Envelope { lane, ticket, bytes } => return envelope(*lane, *ticket, bytes),
+            Message::Acks(acks) => {
+                out.put_u8(2);
+                for ack in acks {
+                    out.put_u64(ack.ticket);
+                    out.put_u8(outcome_code(ack.outcome));
+                }
+            }
+            Message::Deltas { seq, deltas } => put_deltas(&mut out, 3, *seq, deltas),
+            Message::Directory { seq, sessions } => put_deltas(&mut out, 4, *seq, sessions),
+            Message::WantDirectory => out.put_u8(5),
+            Message::Invalidate { topic, key } => {
+                out.put_u8(6);
+                put_text(&mut out, topic);
+                put_text(&mut out, key);
+            }
+            Message::Ask { id, ask, body } => {
+                out.put_u8(7);
+                out.put_u64(*id);
+                put_text(&mut out, &json::to_string(ask).unwrap_or_default());
+                out.put_slice(body);
+            }
+            Message::Answer { id, answer } => put_answer(&mut out, *id, answer),
+            Message::Owner { topic, key, owner } => {
+                out.put_u8(9);
+                put_text(&mut out, topic);
+                put_text(&mut out, key);
+                out.put_u32(owner.map_or(0, |owner| owner.node));
+                out.put_i64(owner.map_or(0, |owner| owner.incarnation));
+            }
+        }
+        out.freeze()
+    }
+
+    /// `None` for a kind that this version does not know.
+    pub fn decode(mut input: Bytes) -> Result<Option<Message>, Unreadable> {
+        Ok(Some(match input.try_get_u8()? {
+            1 => {
+                let (lane, ticket) = (input.try_get_u32()?, input.try_get_u64()?);
+                Message::Envelope { lane, ticket, bytes: input }
+            }
+            2 => Message::Acks(acks(input)?),
+            3 => {
+                let (seq, deltas) = get_deltas(&mut input)?;
+                Message::Deltas { seq, deltas }
+            }
+            4 => {
+                let (seq, sessions) = get_deltas(&mut input)?;
+                Message::Directory { seq, sessions }
+            }
+            5 => Message::WantDirectory,
+            6 => {
+                let (topic, key) = (get_text(&mut input)?, get_text(&mut input)?);
+                Message::Invalidate { topic, key }
+            }
+            7 => {
+                let (id, ask) = (input.try_get_u64()?, get_text(&mut input)?);
+                let ask = json::from_str(&ask).unwrap_or(Ask::Unknown);
+                Message::Ask { id, ask, body: input }
+            }
+            8 => {
+                let (id, code) = (input.try_get_u64()?, input.try_get_u32()?);
+                Message::Answer { id, answer: get_answer(code, input) }
+            }
+            9 => {
+                let (topic, key) = (get_text(&mut input)?, get_text(&mut input)?);
+                let (node, incarnation) = (input.try_get_u32()?, input.try_get_i64()?);
+                let owner = (node != 0).then_some(Member { node, incarnation });
+                Message::Owner { topic, key, owner }
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// An envelope as a message, without a copy more than needed.
+pub fn envelope(lane: u32, ticket: u64, bytes: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(bytes.len() + 13);
+    out.put_u8(1);
+    out.put_u32(lane);
+    out.put_u64(ticket);
+    out.put_slice(bytes);
+    out.freeze()
+}
+
+fn outcome_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Delivered => 0,
+        Outcome::Committed => 1,
+        Outcome::Refused => 2,
+    }
+}
+
+fn acks(mut input: Bytes) -> Result<Vec<Ack>, Unreadable> {
+    let mut all = Vec::with_capacity(input.len() / 9);
+    while input.has_remaining() {
+        let ticket = input.try_get_u64()?;
+        let outcome = match input.try_get_u8()? {
+            0 => Outcome::Delivered,
+            1 => Outcome::Committed,
+            // An outcome of a newer version: the origin resolves it again.
+            _ => Outcome::Refused,
+        };
+        all.push(Ack { ticket, outcome });
+    }
+    Ok(all)
+}
+
+fn put_answer(out: &mut BytesMut, id: u64, answer: &Result<Bytes, Error>) {
+    out.put_u8(8);
+    out.put_u64(id);
+    match answer {
+        Ok(body) => {
+            out.put_u32(u32::MAX);
+            out.put_slice(body);
+        }
+        Err(error) => {
+            out.put_u32(error.kind.code());
+            out.put_slice(error.message.as_bytes());
+        }
+    }
+}
+
+fn get_answer(code: u32, body: Bytes) -> Result<Bytes, Error> {
+    if code == u32::MAX {
+        return Ok(body);
+    }
+    Err(Error::new(ErrorKind::from_code(code), String::from_utf8_lossy(&body)))
+}
+
+fn put_deltas(out: &mut BytesMut, kind: u8, seq: u64, deltas: &[Delta]) {
+    out.put_u8(kind);
+    out.put_u64(seq);
+    out.put_u32(deltas.len() as u32);
+    for delta in deltas {
+        put_delta(out, delta);
+    }
+}
+
+/// One session; also what it is compared by.
+pub fn put_delta(out: &mut BytesMut, delta: &Delta) {
+    out.put_u8(delta.gone.into());
+    out.put_u32(delta.host);
+    put_text(out, &delta.account);
+    put_text(out, &delta.resource);
+    out.put_u64(delta.session);
+    out.put_i64(delta.epoch);
+    out.put_i64(delta.bound_ms);
+    out.put_i8(delta.priority);
+    out.put_u32(delta.flags);
+}
+
+fn get_deltas(input: &mut Bytes) -> Result<(u64, Vec<Delta>), Unreadable> {
+    let (seq, count) = (input.try_get_u64()?, input.try_get_u32()?);
+    let delta = |input: &mut Bytes| {
+        Ok(Delta {
+            gone: input.try_get_u8()? == 1,
+            host: input.try_get_u32()?,
+            account: get_text(input)?,
+            resource: get_text(input)?,
+            session: input.try_get_u64()?,
+            epoch: input.try_get_i64()?,
+            bound_ms: input.try_get_i64()?,
+            priority: input.try_get_i8()?,
+            flags: input.try_get_u32()?,
+        })
+    };
+    Ok((seq, (0..count).map(|_| delta(input)).collect::<Result<_, Unreadable>>()?))
+}
+
+fn put_text(out: &mut BytesMut, text: &str) {
+    out.put_u32(text.len() as u32);
+    out.put_slice(text.as_bytes());
+}
+
+fn get_text(input: &mut Bytes) -> Result<String, Unreadable> {
+    let length = input.try_get_u32()? as usize;
+    if input.len() < length {
+        return Err(Unreadable);
+    }
+    String::from_utf8(input.split_to(length).into()).map_err(|_| Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(account: &str) -> Delta {
+        Delta {
+            gone: false,
+            host: 1,
+            account: account.to_owned(),
+            resource: "phone".to_owned(),
+            session: 7,
+            epoch: 3,
+            bound_ms: 99,
+            priority: -1,
+            flags: Delta::AVAILABLE,
+        }
+    }
+
+    #[test]
+    fn every_message_comes_back() {
+        let owner = Some(Member { node: 2, incarnation: 9 });
+        let (topic, key) = ("room".to_owned(), "tea".to_owned());
+        let body = Bytes::from_static(b"body");
+        let error = Error::not_found("not here");
+        let all = [
+            Message::Envelope { lane: 4, ticket: 5, bytes: body.clone() },
+            Message::Acks(vec![Ack { ticket: 8, outcome: Outcome::Committed }]),
+            Message::Deltas { seq: 1, deltas: vec![delta("a"), delta("b")] },
+            Message::Directory { seq: 2, sessions: Vec::new() },
+            Message::WantDirectory,
+            Message::Invalidate { topic: topic.clone(), key: key.clone() },
+            Message::Ask { id: 1, ask: Ask::Claim { session: "x".to_owned() }, body: body.clone() },
+            Message::Answer { id: 1, answer: Ok(body) },
+            Message::Answer { id: 2, answer: Err(error) },
+            Message::Owner { topic, key, owner },
+        ];
+        for message in all {
+            assert_eq!(Message::decode(message.encode()), Ok(Some(message.clone())));
+            // Whatever is cut off: an error or another message, never a panic.
+            let octets = message.encode();
+            for end in 0..octets.len() {
+                let _ = Message::decode(octets.slice(..end));
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_and_questions_of_a_newer_version_are_passed_over() {
+        assert_eq!(Message::decode(Bytes::from_static(&[200, 1, 2])), Ok(None));
+        let mut octets = BytesMut::new();
+        octets.put_u8(7);
+        octets.put_u64(3);
+        put_text(&mut octets, r#"{"ask":"dance"}"#);
+        let ask = Message::Ask { id: 3, ask: Ask::Unknown, body: Bytes::new() };
+        assert_eq!(Message::decode(octets.freeze()), Ok(Some(ask)));
+    }
+
+    #[test]
+    fn large_messages_are_cut_and_joined() {
+        let message = Bytes::from(vec![7; 3 * PART + 1]);
+        let parcels = parcels(message.clone());
+        assert_eq!(parcels.len(), 4);
+        let mut joiner = Joiner::default();
+        let joined: Vec<_> =
+            parcels.into_iter().filter_map(|it| joiner.join(it).unwrap()).collect();
+        assert_eq!(joined, [message]);
+        assert_eq!(joiner.join(Bytes::from_static(&[LAST, 5])), Ok(Some(Bytes::from_static(&[5]))));
+        assert_eq!(joiner.join(Bytes::new()), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_sample_of_a_version_too_far_away_is_refused() {
+        let framed = frame(STANZAS, b"abc");
+        assert_eq!(unframe(framed.clone()), Ok((1, Bytes::from_static(b"abc"))));
+        let mut newer = framed.to_vec();
+        newer[1] = PROTOCOL as u8 + 1;
+        assert!(unframe(newer.clone().into()).is_ok(), "the next version works with this one");
+        newer[1] += 1;
+        assert_eq!(unframe(newer.into()), Err(Unreadable));
+    }
+}
