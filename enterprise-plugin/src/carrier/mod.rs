@@ -85,7 +85,7 @@ impl<S: Seam> Carrier<S> {
             let others = others.filter(|member| member.node != me.node);
             let new: Vec<_> = others.filter(|it| !state.peers.contains_key(it)).collect();
             for member in &new {
-                state.peers.insert(*member, Peer::new((*member).into()));
+                state.peers.insert(*member, Peer::new());
             }
             state.view = view;
             new

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_plugin_api::cluster::{Delta, Node};
+use hearth_plugin_api::cluster::Delta;
 
 use super::wire::{self, CONTROL, Joiner, LANES, Message, STANZAS};
 use crate::lanes::{Inbox, Outbox, SAMPLE, Sample};
@@ -42,7 +42,6 @@ pub struct Heard {
 /// One run of another node.
 #[derive(Debug)]
 pub struct Peer {
-    pub node: Node,
     lanes: [Lane; LANES],
     pub sessions: Sessions,
     /// Something for it did not fit: it needs the whole directory.
@@ -62,7 +61,7 @@ pub struct Sessions {
 }
 
 impl Peer {
-    pub fn new(node: Node) -> Peer {
+    pub fn new() -> Peer {
         let lane = |bound| Lane {
             outbox: Outbox::new(bound),
             inbox: Inbox::default(),
@@ -71,7 +70,7 @@ impl Peer {
             is_urgent: false,
         };
         let lanes = [lane(CONTROL_BOUND), lane(STANZAS_BOUND)];
-        Peer { node, lanes, sessions: Sessions::default(), is_behind: false }
+        Peer { lanes, sessions: Sessions::default(), is_behind: false }
     }
 
     /// Queues an envelope; false when the lane is full.
@@ -127,8 +126,8 @@ impl Peer {
     /// Takes a sample of a lane.
     pub fn hear(&mut self, lane: usize, sample: Sample, now: Duration) -> Heard {
         let Some(lane) = self.lanes.get_mut(lane) else { return Heard::default() };
-        let mut heard = Heard::default();
-        heard.is_ready = lane.outbox.acknowledge(sample.received, sample.gap, now);
+        let is_ready = lane.outbox.acknowledge(sample.received, sample.gap, now);
+        let mut heard = Heard { is_ready, ..Heard::default() };
         let received = lane.inbox.accept(sample);
         lane.is_urgent |= received.is_urgent;
         for parcel in received.parcels {

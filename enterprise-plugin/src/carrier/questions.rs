@@ -57,9 +57,8 @@ impl Questions {
 
     /// Takes the sessions that a node has claimed.
     pub fn frozen_by(&mut self, member: Member) -> Vec<String> {
-        let of = |(_, by): &(&String, &mut Member)| **by == member;
-        let all: Vec<_> = self.frozen.iter_mut().filter(of).map(|(name, _)| name.clone()).collect();
-        all.into_iter().inspect(|session| drop(self.frozen.remove(session))).collect()
+        let taken = self.frozen.extract_if(|_, by| *by == member);
+        taken.map(|(session, _)| session).collect()
     }
 }
 

@@ -326,14 +326,15 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
 impl<E> Inner<E> {
     /// It would join, and has had no link to a member for too long.
     fn waits_in_vain(&self, now: Duration) -> bool {
+        if self.node.state() != State::Joining || now.saturating_sub(self.opened) < LINKED {
+            return false;
+        }
         let up = self.links.up();
         let lacks = |member: &Member| {
             let row = self.snapshot.node(member.node);
             !up.contains(member) && row.is_some_and(|row| row.member == *member)
         };
-        self.node.state() == State::Joining
-            && now.saturating_sub(self.opened) >= LINKED
-            && self.snapshot.view.members.iter().any(lacks)
+        self.snapshot.view.members.iter().any(lacks)
     }
 }
 

@@ -34,7 +34,10 @@ impl Cluster {
         let member = Member { node, incarnation: 1_000 + i64::from(node) };
         let rows: Vec<_> = others.iter().map(|other| other.row.clone()).collect();
         let (sender, woken) = channel();
-        let wake: Wake = Arc::new(move || drop(sender.send(())));
+        let wake: Wake = Arc::new(move || {
+            // Nobody waits any more.
+            let _ = sender.send(());
+        });
         let link = zenoh.open(member, &rows, &wake).expect("open");
         let about = About { addresses: zenoh.addresses(), ..About::default() };
         let row =
