@@ -99,7 +99,7 @@ impl Bound {
     pub async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
         let may_return = matches!(event, Event::Close(CloseReason::Idle));
-        self.inbound.held.ended = ended(&event);
+        self.inbound.held.shared.set_ended(ended(&event));
         let fault = match event {
             Event::Lost | Event::Close(CloseReason::Stalled) => {
                 return End::Lost(self.inbound.held);

@@ -84,13 +84,13 @@ fn obey(mut session: Held, orders: impl IntoIterator<Item = Order>) -> Obeyed {
                 Err(back) => session = back,
             },
             Order::Replace(by) => {
-                session.ended = Ended::Replaced;
+                session.shared.set_ended(Ended::Replaced);
                 return Obeyed::Leaves(session, Some(by));
             }
             // Nobody is there to be told, and a full mailbox is kept as it is.
             Order::Acknowledge | Order::Close(CloseReason::Stalled | CloseReason::Idle) => {}
             Order::Close(reason) => {
-                session.ended = by_order(reason);
+                session.shared.set_ended(by_order(reason));
                 return Obeyed::Leaves(session, None);
             }
         }

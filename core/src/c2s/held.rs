@@ -66,11 +66,11 @@ impl DerefMut for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
+        let Some(session) = self.session.take() else { return };
         // A task that is dropped without a panic goes with the whole process.
         if std::thread::panicking() {
             tracing::error!(jid = %session.jid(), "a bug ends a session");
-            session.ended = Ended::Fault;
+            session.shared.set_ended(Ended::Fault);
             let (c2s, unflushed) = (self.c2s.clone(), std::mem::take(&mut self.unflushed));
             self.c2s.tracker.spawn("session after a bug", c2s.end(session, unflushed));
         }

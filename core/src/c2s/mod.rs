@@ -211,7 +211,7 @@ impl C2s {
             let peer = session.shared.origin().peer.to_string();
             let mut data = json!({ "jid": session.jid().as_str(), "peer": peer });
             if kind == Happened::SessionClosed {
-                data["reason"] = session.ended.name().into();
+                data["reason"] = session.shared.ended().name().into();
             }
             data
         });

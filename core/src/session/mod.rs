@@ -16,6 +16,7 @@ use crate::stanza::Stanza;
 mod changes;
 pub mod duty;
 mod elsewhere;
+mod ended;
 pub mod mailbox;
 pub mod page;
 pub mod registry;
@@ -24,6 +25,7 @@ pub mod resume;
 pub mod watermark;
 
 pub use duty::{Duty, Pending};
+pub use ended::Ended;
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};
 pub use page::Window;
 pub use registry::{Entry, Registry};
@@ -65,6 +67,7 @@ pub struct Shared {
     available: AtomicBool,
     /// RFC 6121 §2.2: asked for the roster, and so gets roster pushes.
     interested: AtomicBool,
+    ended: ended::Cell,
     management: OnceLock<Box<Management>>,
     pub received: AtomicU64,
     pub sent: AtomicU64,
@@ -104,6 +107,7 @@ impl Shared {
             priority: AtomicI8::new(0),
             available: AtomicBool::new(false),
             interested: AtomicBool::new(false),
+            ended: ended::Cell::default(),
             management: OnceLock::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -202,6 +206,15 @@ impl Shared {
         Some(self.silence.load(Ordering::Relaxed)).filter(|silence| *silence != AWAY)
     }
 
+    /// How it ended, or would if it ended now.
+    pub fn ended(&self) -> Ended {
+        self.ended.get()
+    }
+
+    pub fn set_ended(&self, ended: Ended) {
+        self.ended.set(ended);
+    }
+
     pub fn is_interested(&self) -> bool {
         self.interested.load(Ordering::Relaxed)
     }
@@ -241,35 +254,6 @@ pub struct Directed {
     pub to: Vec<Jid>,
 }
 
-/// How a session came to its end, for those who are told of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ended {
-    /// Its connection was lost, and nobody resumed it in time.
-    #[default]
-    Lost,
-    /// The client said good-bye.
-    Closed,
-    /// Another connection bound its resource.
-    Replaced,
-    Kicked,
-    Shutdown,
-    /// The stream broke a rule, or a bug ended it.
-    Fault,
-}
-
-impl Ended {
-    pub fn name(self) -> &'static str {
-        match self {
-            Ended::Lost => "lost",
-            Ended::Closed => "closed",
-            Ended::Replaced => "replaced",
-            Ended::Kicked => "kicked",
-            Ended::Shutdown => "shutdown",
-            Ended::Fault => "fault",
-        }
-    }
-}
-
 /// The part of a session that only its own task touches. Every feature that keeps something per
 /// session has a typed slot here.
 #[derive(Debug)]
@@ -278,12 +262,11 @@ pub struct Session {
     /// XEP-0198, once enabled.
     pub resumable: Option<Box<Resumable>>,
     pub directed: Option<Box<Directed>>,
-    pub ended: Ended,
 }
 
 impl Session {
     pub fn new(shared: Arc<Shared>) -> Session {
-        Session { shared, resumable: None, directed: None, ended: Ended::default() }
+        Session { shared, resumable: None, directed: None }
     }
 
     pub fn jid(&self) -> &Jid {
