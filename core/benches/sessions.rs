@@ -20,6 +20,7 @@ use hearth::net::memory::Memory;
 use hearth::net::tls::Certificates;
 use hearth::server::xmpp::Xmpp;
 use hearth::server::{Foundation, Routing};
+use hearth::storage::lease::{Lease, Seat};
 use ring::{digest, hmac, pbkdf2};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -76,7 +77,9 @@ impl Server {
         foundation.properties.set("c2s.starttls", "optional", "bench").await?;
         let routing = Routing::build(&foundation, DOMAIN);
         let certificates = Certificates::open(&certificates, [DOMAIN, ""], SystemTime::now())?;
-        let xmpp = Xmpp::build(&foundation, &routing, &certificates);
+        let seat = Seat::new(&foundation.clock);
+        Lease::new(foundation.db.clone(), seat.clone()).renew().await;
+        let xmpp = Xmpp::build(&foundation, &routing, &certificates, &seat);
         xmpp.connect();
         foundation.tracker.spawn("appends", foundation.db.run_appends());
         Ok(Server { foundation, xmpp, proof: Proof::new() })

@@ -49,8 +49,13 @@ impl Clock {
 
     /// A clock for tests: it stands at `wall` until somebody moves it.
     pub fn fake(wall: Timestamp) -> Clock {
+        Clock::fake_of(1, wall)
+    }
+
+    /// The same, of another node.
+    pub fn fake_of(node: u32, wall: Timestamp) -> Clock {
         let source = Source::Set { wall: AtomicI64::new(wall.0), boot: AtomicI64::new(1_000_000) };
-        Clock::from_source(source, 1)
+        Clock::from_source(source, node)
     }
 
     fn from_source(source: Source, node: u32) -> Clock {

@@ -28,6 +28,7 @@ use crate::admin::{self, Gate, Token, pages, setup};
 use crate::auth;
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
+use crate::c2s::drain::Drain;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Home, HomeLock, OpenPorts, Port, write_atomically};
 use crate::events::Events;
@@ -35,12 +36,12 @@ use crate::http::{self, Door, Health, Plain, Readiness, Routes};
 use crate::im;
 use crate::net::listener::{ListenError, Listener};
 use crate::net::tls::{CertificateError, Certificates, Service};
-use crate::plugin_host::bridge::Seams;
+use crate::plugin_host::bridge::{ClusterSeam, Seams};
 use crate::plugin_host::{self, PluginHost};
 use crate::properties::{self, Declared, Properties};
 use crate::services::{archive, groups};
 use crate::shutdown::{Asked, Signals, Tracker};
-use crate::storage::lease::{self, Claim, Holder, Lease, Reason, Serving};
+use crate::storage::lease::{self, Lease, Seat, State};
 use crate::storage::migrate::{Migration, check_reader, migrate};
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::series;
@@ -196,10 +197,10 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
         wall(clock),
     )?;
     let routing = Routing::build(&foundation, &domain);
-    let xmpp = Arc::new(Xmpp::build(&foundation, &routing, &certificates));
-    let mut api = foundation.api(domain, health.clone(), &routing);
-    api.running = running(&foundation, &certificates);
-    let api = Arc::new(api);
+    let (seat, drain) = (Seat::new(clock), Drain::default());
+    let xmpp = Arc::new(Xmpp::build(&foundation, &routing, &certificates, &seat));
+    let running = running(&foundation, &certificates, &seat);
+    let api = Arc::new(Api { running, ..foundation.api(domain, health.clone(), &routing) });
     let listeners = Listeners::bind(config)?;
 
     let run_files = RunFiles::create(home, clock)?;
@@ -216,26 +217,19 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     // Its own tracker: commits go on until everything that writes has ended.
     let appends = Tracker::new(Arc::new(Counter::new()));
     appends.spawn("appends", foundation.db.run_appends());
-    let (follow, soft) = (foundation.properties.clone().follow(), tracker.soft().clone());
-    tracker.spawn("properties", async move {
-        soft.run_until_cancelled(follow).await;
-    });
+    until_stop(tracker, "properties", foundation.properties.clone().follow());
     let (router, soft) = (api.router.clone(), tracker.soft().clone());
     tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
-    foundation.plugins.start(seams(&foundation, &routing, &public)).await;
+    let cluster = ClusterSeam::new(seat.clone(), drain.clone(), xmpp.c2s.clone());
+    foundation.plugins.start(seams(&foundation, &routing, &public, cluster)).await;
     let settings = http::Settings::of(&foundation.properties);
     let (ports, _accepting) = listeners.serve(&certificates, [console, public], &settings, tracker);
     opened.send_replace(Some(ports.clone()));
-    // Dropping the claim would end the lease.
-    let (_claim, claimed) = watch::channel(Claim::Alone);
-    let holder = Holder::new(clock);
-    let of_lease = claimed.clone();
-    let lease = Lease::new(foundation.db.clone(), clock.clone(), holder, claimed);
+    until_stop(tracker, "lease events", lease_events::tell(&foundation.events, &seat));
+    until_stop(tracker, "drain", drain.clone().run(xmpp.c2s.clone()));
     let released = CancellationToken::new();
-    let mut serving = lease.state();
-    let told = lease_events::tell(foundation.events.clone(), lease.state(), of_lease);
-    tracker.spawn("lease events", told);
+    let lease = Lease::new(foundation.db.clone(), seat.clone());
     let mut held = tracker.spawn("lease", lease.run(released.clone().cancelled_owned()));
     let mut entrance = Entrance {
         foundation: &foundation,
@@ -243,12 +237,16 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
         api,
         run_files: &run_files,
         health: health.clone(),
+        seat: seat.clone(),
+        drain,
         ports,
+        is_serving: false,
         open: None,
     };
-    let outcome = serve_until_stop(&mut signals, &mut serving, &mut entrance, &certificates).await;
+    let outcome = serve_until_stop(&mut signals, &mut entrance, &certificates).await;
     health.set(Readiness::Stopping);
     heeding(&mut signals, tracker, entrance.close()).await;
+    seat.closed_for_good();
     foundation.plugins.stop().await;
     // Another node may take over only now.
     released.cancel();
@@ -269,8 +267,25 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     outcome
 }
 
+/// Starts a task that the soft stop ends.
+fn until_stop<T>(
+    tracker: &Tracker,
+    name: &'static str,
+    task: impl Future<Output = T> + Send + 'static,
+) {
+    let soft = tracker.soft().clone();
+    tracker.spawn(name, async move {
+        soft.run_until_cancelled(task).await;
+    });
+}
+
 /// What plugins work on.
-fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Seams {
+fn seams(
+    foundation: &Foundation,
+    routing: &Routing,
+    public: &Arc<Routes>,
+    cluster: ClusterSeam,
+) -> Seams {
     Seams {
         db: foundation.db.clone(),
         clock: foundation.clock.clone(),
@@ -281,6 +296,7 @@ fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Se
         accounts: foundation.accounts.clone(),
         im: routing.router.im.clone(),
         router: routing.router.clone(),
+        cluster,
         public: public.clone(),
         data: foundation.home.plugins().join("data"),
         started: foundation.clock.now(),
@@ -288,17 +304,18 @@ fn seams(foundation: &Foundation, routing: &Routing, public: &Arc<Routes>) -> Se
 }
 
 /// What the API can do while the server runs, and the log's levels from now on.
-fn running(foundation: &Foundation, certificates: &Arc<Certificates>) -> Option<Running> {
+fn running(
+    foundation: &Foundation,
+    certificates: &Arc<Certificates>,
+    seat: &Seat,
+) -> Option<Running> {
     let Foundation { home, clock, tracker, db, properties, .. } = foundation;
     let log = log::running()?.clone();
-    let (soft, levels) = (tracker.soft().clone(), properties.live(&log::LEVELS));
-    let follow = log.clone().follow(levels);
-    tracker.spawn("log levels", async move {
-        soft.run_until_cancelled(follow).await;
-    });
+    until_stop(tracker, "log levels", log.clone().follow(properties.live(&log::LEVELS)));
     Some(Running {
         certificates: certificates.clone(),
         log,
+        lease: seat.told(),
         backups: Backups::new(home.backups(), db.clone(), clock.clone(), tracker.clone()),
         tracker: tracker.clone(),
     })
@@ -415,23 +432,28 @@ async fn watch(certificates: Arc<Certificates>, clock: Clock, tracker: Tracker) 
 /// Follows the lease and the signals.
 async fn serve_until_stop(
     signals: &mut Signals,
-    serving: &mut watch::Receiver<Serving>,
     entrance: &mut Entrance<'_>,
     certificates: &Certificates,
 ) -> Result<(), ServerError> {
     let clock = &entrance.foundation.clock;
     let mut stop = std::pin::pin!(asked_to_stop(signals, certificates, clock));
+    let (mut serving, mut pace) = (entrance.seat.state(), entrance.drain.pace());
     loop {
-        let state = serving.borrow_and_update().clone();
-        if state != (Serving::Standby { reason: Reason::Starting }) {
-            tokio::select! {
-                followed = entrance.follow(state) => followed?,
-                // What it leaves half done is done by who stops.
-                () = &mut stop => return Ok(()),
-            }
-        }
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return Ok(()) },
+            changed = pace.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                entrance.follow_drain(*pace.borrow_and_update())?;
+                continue;
+            }
+            () = &mut stop => return Ok(()),
+        }
+        let state: State = serving.borrow_and_update().clone();
+        tokio::select! {
+            followed = entrance.follow(&state) => followed?,
+            // What it leaves half done is done by who stops.
             () = &mut stop => return Ok(()),
         }
     }

@@ -37,6 +37,7 @@ use crate::server::{self, Foundation, Routing};
 use crate::session::{CloseReason, Encryption, Order, Origin, Session, Shared};
 use crate::shutdown::Tracker;
 use crate::stanza::{PresenceType, Stanza};
+use crate::storage::lease::Seat;
 use crate::storage::migrate::migrate;
 use crate::storage::testing::TestDb;
 use crate::telemetry::Counter;
@@ -108,6 +109,7 @@ impl Console {
             certificates: Certificates::open(&folder, ["example.org", ""], wall)
                 .expect("self-signed"),
             log,
+            lease: Seat::new(&clock).told(),
             backups: Backups::new(backups, db.clone(), clock.clone(), tracker.clone()),
             tracker: tracker.clone(),
         });

@@ -73,7 +73,7 @@ pub(super) fn by_order(reason: CloseReason) -> Ended {
     match reason {
         CloseReason::Kicked => Ended::Kicked,
         CloseReason::Shutdown => Ended::Shutdown,
-        CloseReason::Stalled | CloseReason::Idle => Ended::Lost,
+        CloseReason::Stalled | CloseReason::Idle | CloseReason::Drained => Ended::Lost,
     }
 }
 
@@ -98,7 +98,7 @@ impl Bound {
     /// Says good-bye as the event demands.
     pub async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
-        let may_return = matches!(event, Event::Close(CloseReason::Idle));
+        let may_return = matches!(event, Event::Close(CloseReason::Idle | CloseReason::Drained));
         self.inbound.held.shared.set_ended(ended(&event));
         let fault = match event {
             Event::Lost | Event::Close(CloseReason::Stalled) => {
@@ -114,6 +114,7 @@ impl Bound {
             Event::Close(CloseReason::Kicked) => Some(StreamFault::ClosedByAdministrator),
             Event::Close(CloseReason::Shutdown) => Some(StreamFault::SystemShutdown),
             Event::Close(CloseReason::Idle) => Some(StreamFault::IdleTimeout),
+            Event::Close(CloseReason::Drained) => Some(StreamFault::Drained),
         };
         if let Some(fault) = &fault {
             note(self.inbound.held.jid(), fault);
@@ -182,8 +183,9 @@ impl Bound {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Event> {
-        // Its account is gone, or the node must not serve any more: the mailbox has the order.
-        if self.inbound.held.shared.mailbox.is_ending() {
+        // Its account is gone, or the node must not serve any more: the mailbox has the order, or
+        // will have it as soon as anybody has noticed.
+        if self.inbound.held.shared.mailbox.is_ending() || !self.may_serve() {
             return Poll::Pending;
         }
         // What an earlier wait left over comes first.
@@ -274,10 +276,17 @@ impl Bound {
         event.map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// The node's own check: others may have taken over while its process was stopped.
+    fn may_serve(&self) -> bool {
+        (self.inbound.held.c2s.may_serve)()
+    }
+
     /// A client that reads or acknowledges slowly keeps what is for it in the mailbox, where it is
     /// bounded.
     fn has_room(&self, scratch: &Scratch) -> bool {
-        self.io.pending() + scratch.write.len() < HIGH_WATER && !is_full(&self.inbound.held)
+        self.may_serve()
+            && self.io.pending() + scratch.write.len() < HIGH_WATER
+            && !is_full(&self.inbound.held)
     }
 
     /// Renders one stanza, and keeps it as long as it may have to be given to somebody else.

@@ -88,7 +88,8 @@ fn obey(mut session: Held, orders: impl IntoIterator<Item = Order>) -> Obeyed {
                 return Obeyed::Leaves(session, Some(by));
             }
             // Nobody is there to be told, and a full mailbox is kept as it is.
-            Order::Acknowledge | Order::Close(CloseReason::Stalled | CloseReason::Idle) => {}
+            Order::Acknowledge
+            | Order::Close(CloseReason::Stalled | CloseReason::Idle | CloseReason::Drained) => {}
             Order::Close(reason) => {
                 session.shared.set_ended(by_order(reason));
                 return Obeyed::Leaves(session, None);

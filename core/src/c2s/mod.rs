@@ -22,7 +22,7 @@ use crate::router::{Out, Router};
 use crate::session::duty::is_durable;
 use crate::session::registry::Bound as Place;
 use crate::session::{
-    CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared,
+    CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared, resume,
 };
 use crate::shutdown::Tracker;
 use crate::stream::sm::{AckQueue, Counter, Refusal};
@@ -30,9 +30,12 @@ use crate::stream::{Answer, BindRefusal, Blame, Profiles, StreamFault};
 
 mod bound;
 mod detached;
+pub mod drain;
+mod elsewhere;
 mod held;
 mod idle;
 mod inbound;
+mod moving;
 mod negotiate;
 mod oracle;
 mod scratch;
@@ -42,8 +45,11 @@ mod tests;
 
 use bound::{Bound, End};
 use detached::{Outcome, detached};
+use elsewhere::Wanted;
 use held::Held;
 use inbound::{Event, Inbound};
+pub use moving::Frozen;
+use moving::surrendered;
 use negotiate::Negotiated;
 pub use oracle::Oracle;
 pub use settings::{ResourceConflict, Settings};
@@ -86,6 +92,10 @@ pub struct C2s {
     pub ending: AtomicUsize,
     /// The node does not serve: who is bound now is told so at once.
     pub leaving: AtomicBool,
+    /// Whether the node may act at this moment. Asked at each wake-up.
+    pub may_serve: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Sessions that other nodes are about to take.
+    pub frozen: Frozen,
     /// Ends negotiations when the server stops.
     pub tracker: Tracker,
 }
@@ -300,27 +310,17 @@ impl C2s {
     }
 
     /// Claims the session of `previd`, wherever it is, and takes off what the client has by now.
-    async fn resume(
-        self: &Arc<Self>,
-        account: AccountId,
-        previd: &str,
-        h: Counter,
-    ) -> Result<Resumed, Answer> {
+    async fn resume(self: &Arc<Self>, wanted: Wanted<'_>) -> Result<Resumed, Answer> {
         let refused = |refusal| Answer::ResumeRefused { refusal, h: None };
-        let shared = self.router.registry.resumable(previd);
-        // Somebody else's session is as unknown as one that never was.
-        let shared =
-            shared.filter(|s| s.account == account).ok_or(refused(Refusal::ItemNotFound))?;
-        let (surrender, mut claim) = oneshot::channel();
-        shared.mailbox.order(Order::Surrender(surrender));
-        let claimed = match timeout(HANDOVER, &mut claim).await {
-            Ok(claimed) => claimed.ok(),
-            // It may have come at this very moment, and must not be lost with the channel.
-            Err(_) => {
-                claim.close();
-                claim.try_recv().ok()
-            }
+        let Wanted { account, previd, h, .. } = wanted;
+        let Some(shared) = self.router.registry.resumable(previd) else {
+            return self.fetch(wanted).await.ok_or(refused(Refusal::ItemNotFound));
         };
+        // Somebody else's session is as unknown as one that never was.
+        if shared.account != account {
+            return Err(refused(Refusal::ItemNotFound));
+        }
+        let claimed = surrendered(&shared).await;
         let mut held = Held::new(self, claimed.ok_or(refused(Refusal::ItemNotFound))?);
         let Some(resumable) = &mut held.resumable else {
             return Err(refused(Refusal::ItemNotFound));
@@ -362,7 +362,8 @@ impl C2s {
     fn resumable(&self, session: &Arc<Shared>, resume: bool, max: Option<u32>) -> Resumable {
         let registry = &self.router.registry;
         let most = self.settings.resume_seconds.get();
-        let token = (resume && most > 0).then(|| self.router.clock.random().token().into());
+        let id = || resume::id(self.router.nodes.me(), &self.router.clock.random().token());
+        let token = (resume && most > 0).then(id);
         if let Some(token) = &token {
             registry.allow_resume(CompactString::clone(token), session.clone());
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::bound::render;
+use super::elsewhere::Wanted;
 use super::held::Held;
 use super::{C2s, Resumed, Settings, note};
 use crate::host::HostId;
@@ -237,8 +238,9 @@ impl Negotiation {
                     Err(refusal) => return Ok(Answer::BindRefused(refusal)),
                 }
             }
-            Question::Resume { account, previd, h, .. } => {
-                match self.c2s.resume(account, &previd, h).await {
+            Question::Resume { account, jid, previd, h } => {
+                let wanted = Wanted { account, jid: &jid, previd: &previd, h };
+                match self.c2s.resume(wanted).await {
                     Ok(Resumed { held, h }) => {
                         let origin = self.c2s.origin(self.peer, &self.io, self.mechanism);
                         held.shared.moved(origin);

@@ -8,6 +8,7 @@ use crate::router::{IqTable, Request, Target};
 use crate::stanza::{PresenceType, Stanza};
 use crate::xml::Element;
 
+mod moving;
 mod server;
 
 fn future_size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
@@ -94,7 +95,9 @@ async fn a_session_that_missed_something_is_not_resumed() {
     eventually("it is full", async || shared.mailbox.push(Envelope::new(news.clone())).is_err())
         .await;
     let account = server.account("juliet").await;
-    let answer = server.c2s.resume(account, token, Counter(1)).await.err();
+    let jid = shared.jid.to_bare();
+    let wanted = Wanted { account, jid: &jid, previd: token, h: Counter(1) };
+    let answer = server.c2s.resume(wanted).await.err();
     let Some(Answer::ResumeRefused { refusal, h }) = answer else { panic!("it was resumed") };
     assert_eq!((refusal, h), (Refusal::ItemNotFound, Some(Counter(2))));
     assert_eq!(server.c2s.sessions(), 0, "her next bind finds everything");

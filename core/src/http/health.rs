@@ -15,6 +15,8 @@ pub enum Readiness {
     SettingUp(String),
     Starting,
     Serving,
+    /// Clients are moved to other nodes, and none is taken.
+    Draining,
     /// The console is up, nothing else is; the text says why and what helps.
     Standby(String),
     Stopping,
@@ -27,6 +29,7 @@ impl Readiness {
             Readiness::SettingUp(_) => "setting up",
             Readiness::Starting => "starting",
             Readiness::Serving => "serving",
+            Readiness::Draining => "draining",
             Readiness::Standby(_) => "standby",
             Readiness::Stopping => "stopping",
         }
@@ -36,6 +39,7 @@ impl Readiness {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Readiness::SettingUp(reason) | Readiness::Standby(reason) => Some(reason),
+            Readiness::Draining => Some("its clients are asked to connect to the other nodes"),
             Readiness::Starting | Readiness::Serving | Readiness::Stopping => None,
         }
     }

@@ -131,6 +131,14 @@ impl Guard {
         self.judge(what, result)
     }
 
+    /// A call of core's hot path into a plugin that queues and returns: not measured. `None` when no
+    /// call may begin.
+    pub fn brief<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let is_open = self.calls.fetch_add(1, Ordering::AcqRel) & CLOSED == 0;
+        let _inside = Briefly(self);
+        is_open.then(call)
+    }
+
     /// A call that answers later, but within `deadline`. The plugin's future runs in a task of its
     /// own: if it panics or never ends, the caller does not.
     pub async fn later<T: Send + 'static>(
@@ -146,10 +154,18 @@ impl Guard {
             let _inside = inside;
             let result = tokio::time::timeout(deadline, future).await;
             // A caller that went away does not want it.
-            let _ = answer.send(result.map_or_else(|_| Err(late(deadline)), from_abi));
+            let _ = answer.send(result);
         });
-        let panicked = |_| Err(Error::new(ErrorKind::Panic, "its answer panicked on the way"));
-        self.judge(what, answered.await.unwrap_or_else(panicked))
+        match answered.await {
+            Ok(Ok(result)) => self.judge(what, from_abi(result)),
+            Ok(Err(_)) => {
+                let error = late(deadline);
+                self.fault(what, &error.message);
+                Err(error)
+            }
+            Err(_) => self
+                .judge(what, Err(Error::new(ErrorKind::Panic, "its answer panicked on the way"))),
+        }
     }
 
     fn enter(self: &Arc<Self>) -> Result<Inside, Error> {
@@ -160,10 +176,17 @@ impl Guard {
         }
     }
 
-    /// A panic or a missed deadline is a fault; any other error is an answer.
+    fn leave(&self) {
+        if self.calls.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
+            self.left.notify_waiters();
+        }
+    }
+
+    /// A panic is a fault; any other error is an answer. A plugin may say itself that somebody else
+    /// was too late.
     fn judge<T>(&self, what: &str, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result
-            && matches!(error.kind, ErrorKind::Panic | ErrorKind::Timeout)
+            && error.kind == ErrorKind::Panic
         {
             self.fault(what, &error.message);
         }
@@ -173,9 +196,16 @@ impl Guard {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        if self.0.calls.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
-            self.0.left.notify_waiters();
-        }
+        self.0.leave();
+    }
+}
+
+/// The same, for a call that its caller waits for.
+struct Briefly<'g>(&'g Guard);
+
+impl Drop for Briefly<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -226,7 +226,7 @@ impl PluginHost {
         let guard = Guard::new(&manifest.id, &self.clock, &self.tracker, limits);
         let guest = Guest::new(seams, &guard, &manifest);
         let host = bridge::host(&guest);
-        let (file, expected) = (self.file(row), row.sha256);
+        let (file, expected, registering) = (self.file(row), row.sha256, guest.clone());
         let folder = seams.data.join(&manifest.id);
         std::fs::create_dir_all(&folder)
             .map_err(|error| format!("its folder {} cannot be made: {error}", folder.display()))?;
@@ -237,7 +237,7 @@ impl PluginHost {
             }
             let library = loader::load(&file).map_err(|error| error.to_string())?;
             let plugin = library.create(host).map_err(|error| error.message)?;
-            let registered = Registered::of(&plugin, &manifest)?;
+            let registered = Registered::of(&plugin, &registering)?;
             Ok((plugin, registered))
         };
         let bug = || Err("the server could not load it: see its log".to_owned());
@@ -269,6 +269,7 @@ impl PluginHost {
         let deadline = STOP.as_millis() as u64;
         // What it says at its end is in its fault report and in the log.
         let _ = guard.later("stop", STOP, || plugin.stop(deadline)).await;
+        instance.hooks.close_last();
         if !guard.close(STOP).await {
             tracing::warn!(plugin = guard.id(), "calls into a stopped plugin have not come back");
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::local::{Mail, choose};
 use super::{Out, Router};
+use crate::jid::Jid;
 use crate::session::duty::is_durable;
 use crate::session::{Entry, Envelope, Shared};
 use crate::stanza::Condition;
@@ -27,6 +28,18 @@ impl Router {
             }
             // Presence is computed anew, and nobody waits for the rest.
             Kind::Message(_) | Kind::Iq(_) | Kind::Presence(_) => {}
+        }
+    }
+
+    /// Sends what came for the session at `jid` after it, to wherever that is now.
+    pub fn forward(self: &Arc<Self>, jid: &Jid, envelope: Envelope, out: &mut Out) {
+        let place = self.hosts.find(jid.domain()).and_then(|host| {
+            let (local, resource) = (jid.local()?, jid.resource()?);
+            self.registry.resource(host, local, resource)
+        });
+        match place {
+            Some(Entry::Local(session)) => out.deliveries.push((session, envelope)),
+            Some(Entry::Remote(_)) | None => self.undelivered(None, envelope, out),
         }
     }
 

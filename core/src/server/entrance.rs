@@ -1,4 +1,5 @@
-//! Opens the XMPP listeners while this node may serve, and closes them when it must stand by.
+//! Opens the XMPP listeners while this node may serve, and closes them when it must stand by or is
+//! drained.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::xmpp::Xmpp;
 use super::{Foundation, RunFiles, ServerError, bind};
 use crate::admin::api::Api;
+use crate::c2s::drain::Drain;
 use crate::config::OpenPorts;
 use crate::http::{Health, Readiness};
 use crate::net::listener::Listener;
-use crate::storage::lease::Serving;
+use crate::storage::lease::{Claim, Seat, Serving, State};
 
 /// The XMPP side of a node's entrance.
 pub(super) struct Entrance<'s> {
@@ -20,25 +22,27 @@ pub(super) struct Entrance<'s> {
     pub api: Arc<Api>,
     pub run_files: &'s RunFiles,
     pub health: Arc<Health>,
+    pub seat: Seat,
+    pub drain: Drain,
     /// The HTTP ports, which are open in any case.
     pub ports: OpenPorts,
-    /// Closes what is open.
+    /// Clients may have sessions.
+    pub is_serving: bool,
+    /// Closes the listeners that are open.
     pub open: Option<CancellationToken>,
 }
 
 impl Entrance<'_> {
     /// Brings it to what the lease says.
-    pub async fn follow(&mut self, serving: Serving) -> Result<(), ServerError> {
-        match serving {
-            Serving::Serving if self.open.is_none() => {
-                // What earlier runs were about to deliver is for whoever comes now.
-                if let Err(error) = self.xmpp.router.im.reclaim().await {
-                    tracing::warn!(%error, "held messages wait for the next start");
-                }
-                self.foundation.accounts.forget_all();
-                self.open()
+    pub async fn follow(&mut self, state: &State) -> Result<(), ServerError> {
+        match &state.serving {
+            Serving::Serving if !self.is_serving => {
+                self.begin().await;
+                self.is_serving = true;
+                self.xmpp.connect();
+                self.open()?;
             }
-            Serving::Serving => Ok(()),
+            Serving::Serving => {}
             Serving::Standby { reason } => {
                 // Others may serve in a moment: nothing is read from now on. Balancers turn away
                 // before the farewells, which take their time.
@@ -46,8 +50,42 @@ impl Entrance<'_> {
                 self.shut();
                 self.publish(&self.ports)?;
                 self.close().await;
-                Ok(())
+                self.drain.set(0);
+                if self.seat.is_closing() {
+                    self.xmpp.router.nodes.left();
+                }
             }
+        }
+        self.seat.followed(state);
+        Ok(())
+    }
+
+    /// Closes the listeners, and nothing else, while the node is drained.
+    pub fn follow_drain(&mut self, per_second: u32) -> Result<(), ServerError> {
+        match (self.is_serving, per_second) {
+            (false, _) => Ok(()),
+            (true, 0) if self.open.is_none() => self.open(),
+            (true, 0) => Ok(()),
+            (true, _) => {
+                self.health.set(Readiness::Draining);
+                self.close_listeners();
+                self.publish(&self.ports)
+            }
+        }
+    }
+
+    /// What must be so before the first client comes.
+    async fn begin(&self) {
+        let im = &self.xmpp.router.im;
+        im.begin_run(self.seat.holder().incarnation);
+        self.foundation.accounts.forget_all();
+        // What members hold is theirs, and what is left of former ones is freed by who drops them.
+        if let Claim::Cluster { .. } = self.seat.claim() {
+            return;
+        }
+        // What earlier runs were about to deliver is for whoever comes now.
+        if let Err(error) = im.reclaim().await {
+            tracing::warn!(%error, "held messages wait for the next start");
         }
     }
 
@@ -59,7 +97,6 @@ impl Entrance<'_> {
         let mut ports = self.ports.clone();
         (ports.c2s, ports.c2s_tls) = (port(&starttls), port(&direct));
         let stop = self.foundation.tracker.soft().child_token();
-        self.xmpp.connect();
         for (listeners, direct_tls) in [(starttls, false), (direct, true)] {
             for listener in listeners {
                 let tracker = self.foundation.tracker.clone();
@@ -73,10 +110,16 @@ impl Entrance<'_> {
         Ok(())
     }
 
-    /// Closes the listeners and reads no further from anybody, at once.
-    fn shut(&mut self) {
+    fn close_listeners(&mut self) {
         if let Some(stop) = self.open.take() {
             stop.cancel();
+        }
+    }
+
+    /// Closes the listeners and reads no further from anybody, at once.
+    fn shut(&mut self) {
+        self.close_listeners();
+        if std::mem::take(&mut self.is_serving) {
             self.xmpp.leave();
         }
     }

@@ -3,45 +3,25 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::events::{Events, Kind};
-use crate::storage::lease::{Claim, Reason, Serving};
+use crate::storage::lease::{Seat, Told};
 
-/// Follows the lease until its task has ended.
-pub async fn tell(
-    events: Arc<Events>,
-    mut state: watch::Receiver<Serving>,
-    claim: watch::Receiver<Claim>,
-) {
-    while state.changed().await.is_ok() {
-        let (serving, claim) = (state.borrow_and_update().clone(), *claim.borrow());
-        events.tell(Kind::LeaseChanged, || data(&serving, claim));
+/// Follows the lease of the seat.
+pub fn tell(events: &Arc<Events>, seat: &Seat) -> impl Future<Output = ()> + Send + use<> {
+    let (events, mut told) = (events.clone(), seat.told());
+    async move {
+        while told.changed().await.is_ok() {
+            let now = told.borrow_and_update().clone();
+            events.tell(Kind::LeaseChanged, || data(&now));
+        }
     }
 }
 
-/// As far as this node knows: what it holds itself, or why it does not.
-fn data(serving: &Serving, claim: Claim) -> Value {
-    let (mode, holder, epoch) = match (serving, claim) {
-        (Serving::Serving, Claim::Alone) => ("alone", None, 0),
-        (Serving::Serving, Claim::Cluster { epoch }) => ("cluster", None, epoch),
-        (Serving::Standby { reason }, _) => match reason {
-            Reason::HeldBy(node) => ("alone", Some(*node), 0),
-            Reason::Clustered => ("cluster", None, 0),
-            Reason::OtherEpoch(epoch) => ("cluster", None, *epoch),
-            Reason::Starting | Reason::DatabaseAway(_) | Reason::Stopping => ("", None, 0),
-        },
-    };
-    let reason = match serving {
-        Serving::Serving => String::new(),
-        Serving::Standby { reason } => reason.to_string(),
-    };
+fn data(told: &Told) -> Value {
+    let Told { serving, mode, holder, epoch, reason } = told;
     json!({
-        "serving": *serving == Serving::Serving,
-        "mode": mode,
-        "holder": holder.unwrap_or_default(),
-        "epoch": epoch,
-        "reason": reason,
+        "serving": serving, "mode": mode, "holder": holder, "epoch": epoch, "reason": reason,
     })
 }
 
@@ -51,13 +31,10 @@ mod tests {
 
     #[test]
     fn a_change_says_who_serves_and_why_not() {
-        let holds = data(&Serving::Serving, Claim::Cluster { epoch: 7 });
+        let told = Told { mode: "cluster", epoch: 7, reason: "why".to_owned(), ..Told::default() };
         let expected = json!({
-            "serving": true, "mode": "cluster", "holder": 0, "epoch": 7, "reason": ""
+            "serving": false, "mode": "cluster", "holder": 0, "epoch": 7, "reason": "why"
         });
-        assert_eq!(holds, expected);
-        let waits = data(&Serving::Standby { reason: Reason::HeldBy(9) }, Claim::Alone);
-        assert_eq!((&waits["serving"], &waits["holder"]), (&json!(false), &json!(9)));
-        assert!(waits["reason"].as_str().is_some_and(|why| why.contains("00000009")), "{waits}");
+        assert_eq!(data(&told), expected);
     }
 }

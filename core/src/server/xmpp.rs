@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Foundation, Routing};
 use crate::auth::mechanism::Mechanism;
 use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
-use crate::c2s::{self, Arrival, C2s, Oracle};
+use crate::c2s::{self, Arrival, C2s, Frozen, Oracle};
 use crate::host::HostId;
 use crate::im;
 use crate::net::Io;
@@ -29,6 +29,7 @@ use crate::services;
 use crate::services::archive;
 use crate::session::{CloseReason, Order};
 use crate::shutdown::Tracker;
+use crate::storage::lease::Seat;
 use crate::stream::features::{self, Caps, Limits, StreamFeature};
 use crate::stream::{self, Profile, Profiles};
 use crate::xep::{self, Services};
@@ -55,7 +56,7 @@ pub const PROPERTIES: [&[&dyn Declared]; 5] = [
 /// The parts that serve XMPP. They exist on standby too; only the listeners are closed then.
 pub struct Xmpp {
     pub router: Arc<Router>,
-    c2s: Arc<C2s>,
+    pub c2s: Arc<C2s>,
     pending: Arc<Unauthenticated>,
     slots: Arc<Semaphore>,
     /// A load balancer tells whose connections it forwards.
@@ -67,7 +68,9 @@ impl Xmpp {
         foundation: &Foundation,
         routing: &Routing,
         certificates: &Arc<Certificates>,
+        seat: &Seat,
     ) -> Xmpp {
+        let seat = seat.clone();
         let Foundation { clock, tracker, accounts, properties, .. } = foundation;
         let Routing { router, services, .. } = routing;
         let oracle = Oracle {
@@ -82,8 +85,10 @@ impl Xmpp {
             profiles: profiles(foundation, router.hosts.clone(), services.clone()),
             settings: c2s::Settings::of(properties),
             leaving: AtomicBool::new(true),
+            may_serve: Box::new(move || seat.is_held()),
             tracker: tracker.clone(),
             router: router.clone(),
+            frozen: Frozen::default(),
             ending: AtomicUsize::new(0),
         });
         tracker.spawn("idle clients", c2s.clone().watch_idle(tracker.soft().clone()));

@@ -65,6 +65,8 @@ pub enum CloseReason {
     Stalled,
     /// Nothing comes from the client, not even the answer to a ping.
     Idle,
+    /// Its client is to connect to another node; what it can resume waits for it.
+    Drained,
 }
 
 /// What a session is told beside stanzas. The set is closed: nobody runs code inside a session.
@@ -90,7 +92,7 @@ impl Order {
             Order::Replace(_) => 1,
             Order::Close(CloseReason::Kicked | CloseReason::Shutdown) => 2,
             Order::Surrender(_) => 3,
-            Order::Close(CloseReason::Stalled | CloseReason::Idle) => 4,
+            Order::Close(CloseReason::Stalled | CloseReason::Idle | CloseReason::Drained) => 4,
         }
     }
 

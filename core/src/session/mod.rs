@@ -17,6 +17,7 @@ mod changes;
 pub mod duty;
 mod elsewhere;
 mod ended;
+pub mod export;
 pub mod mailbox;
 pub mod page;
 pub mod registry;

@@ -7,9 +7,23 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::{Duty, Envelope, Watermark};
+use super::{Duty, Envelope, Node, Watermark};
 use crate::stanza::Stanza;
 use crate::stream::sm::{self, AckQueue};
+
+/// The id of a session that can be resumed: it names the run of the node that has it, and nobody
+/// guesses its `secret`.
+pub fn id(owner: Node, secret: &str) -> CompactString {
+    compact_str::format_compact!("{:08x}.{:x}.{secret}", owner.id, owner.incarnation)
+}
+
+/// The node that an id names; incarnation 0 when it was in no cluster then.
+pub fn owner(id: &str) -> Option<Node> {
+    let (node, rest) = id.split_once('.')?;
+    let (incarnation, _) = rest.split_once('.')?;
+    let id = u32::from_str_radix(node, 16).ok()?;
+    Some(Node { id, incarnation: u64::from_str_radix(incarnation, 16).ok()? })
+}
 
 /// What others see of a session's XEP-0198 part.
 #[derive(Debug, Default)]
@@ -67,5 +81,21 @@ impl Resumable {
     /// What senders still wait for and nobody spools yet; from now on the caller does.
     pub fn start_spool(&self) -> Vec<(Arc<Stanza>, Arc<Duty>)> {
         self.unacknowledged.unacked().filter_map(Envelope::start_spool).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_owner() {
+        let node = Node { id: 0xabc, incarnation: u64::MAX };
+        let named = id(node, "a.secret");
+        assert_eq!(named, "00000abc.ffffffffffffffff.a.secret");
+        assert_eq!(owner(&named), Some(node));
+        for other in ["", "secret", "1.secret", "x.1.secret", "1.x.secret"] {
+            assert_eq!(owner(other), None, "{other}");
+        }
     }
 }

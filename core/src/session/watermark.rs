@@ -76,6 +76,12 @@ impl Watermark {
         inner.safe
     }
 
+    /// A session that another node began: its client's first `handled` stanzas are safe.
+    pub fn go_on_from(&self, handled: u32) {
+        let mut inner = self.0.lock();
+        (inner.received, inner.safe) = (handled, handled);
+    }
+
     /// Stanzas received whose safety is still open.
     pub fn open(&self) -> usize {
         self.0.lock().window.len()

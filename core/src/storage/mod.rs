@@ -41,6 +41,7 @@ pub use error::StorageError;
 pub use figures::{Figures, Load};
 pub use inspect::{Applied, Inspection};
 pub use migrate::{Migration, migrate};
+use postgres::Lane;
 pub use postgres::{PostgresUrl, Verify};
 pub use probe::has_table;
 pub use sqlite::Synchronous;
@@ -134,6 +135,20 @@ impl Db {
         outcome
     }
 
+    /// As [`Db::try_write`], on the connection of whoever leads this node in a cluster. Load cannot
+    /// occupy it, and what takes longer than two seconds has failed. On SQLite the same as without.
+    pub async fn try_reserved<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match &*self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(body).await,
+            Backend::Postgres(postgres) => postgres.write(body, Lane::Cluster).await,
+        }
+    }
+
     /// As [`Db::write`] on the connection that load cannot occupy.
     async fn reserved<T, F>(&self, body: F) -> Result<T, StorageError>
     where
@@ -144,7 +159,7 @@ impl Db {
     {
         match &*self.0.backend {
             Backend::Sqlite(sqlite) => sqlite.write(body).await,
-            Backend::Postgres(postgres) => postgres.write(body, true).await,
+            Backend::Postgres(postgres) => postgres.write(body, Lane::Lease).await,
         }
     }
 
@@ -244,7 +259,7 @@ impl Backend {
     {
         match self {
             Backend::Sqlite(sqlite) => sqlite.write(body).await,
-            Backend::Postgres(postgres) => postgres.write(body, false).await,
+            Backend::Postgres(postgres) => postgres.write(body, Lane::Common).await,
         }
     }
 }

@@ -22,6 +22,11 @@ impl TestDb {
         TestDb { db, url, _folder: folder }
     }
 
+    /// The same database as another process has it, commits included.
+    pub async fn beside(&self) -> TestDb {
+        TestDb::new(self.another().await, self.url.clone(), None)
+    }
+
     /// A second, independent handle on the same database, as another process has one.
     pub async fn another(&self) -> Db {
         Db::open(&self.url, Synchronous::Normal).await.unwrap()

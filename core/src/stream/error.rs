@@ -131,6 +131,8 @@ pub enum StreamFault {
     SeeOtherHost(String),
     #[error("this server is stopping")]
     SystemShutdown,
+    #[error("connect again: another node of this service goes on with the session")]
+    Drained,
     #[error("an internal error; the server's log has the details")]
     Internal,
     /// The text is for the log, not for the peer.
@@ -160,7 +162,9 @@ impl StreamFault {
             StreamFault::TimedOut | StreamFault::IdleTimeout => Condition::ConnectionTimeout,
             StreamFault::HandledCountTooHigh(_) => Condition::UndefinedCondition,
             StreamFault::Conflict => Condition::Conflict,
-            StreamFault::ClosedByAdministrator => Condition::Reset,
+            // RFC 6120 §4.9.3.16: clients open a new stream at once. Their balancer, not we, knows
+            // which address leads to another node.
+            StreamFault::ClosedByAdministrator | StreamFault::Drained => Condition::Reset,
             StreamFault::ResourceConstraint => Condition::ResourceConstraint,
             StreamFault::SeeOtherHost(_) => Condition::SeeOtherHost,
             StreamFault::SystemShutdown => Condition::SystemShutdown,
@@ -177,6 +181,7 @@ impl StreamFault {
             | StreamFault::ResourceConstraint
             | StreamFault::SeeOtherHost(_)
             | StreamFault::SystemShutdown
+            | StreamFault::Drained
             | StreamFault::Internal => Blame::Local,
             _ => Blame::Peer,
         }

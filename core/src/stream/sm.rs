@@ -58,7 +58,12 @@ pub struct AckQueue<T> {
 
 impl<T> AckQueue<T> {
     pub fn new(limits: QueueLimits) -> AckQueue<T> {
-        AckQueue { items: VecDeque::new(), octets: 0, acknowledged: Counter(0), limits }
+        AckQueue::after(Counter(0), limits)
+    }
+
+    /// An empty queue whose peer has acknowledged that many stanzas already.
+    pub fn after(acknowledged: Counter, limits: QueueLimits) -> AckQueue<T> {
+        AckQueue { items: VecDeque::new(), octets: 0, acknowledged, limits }
     }
 
     /// Counts one stanza as sent, also when the queue is full: who fills it looks at

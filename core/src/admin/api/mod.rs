@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
+use tokio::sync::watch;
 
 pub use super::route::Access;
 pub use call::{Answer, Call, Page};
@@ -51,6 +52,7 @@ use crate::properties::Properties;
 use crate::router::Router;
 use crate::services::removal::Removal;
 use crate::shutdown::Tracker;
+use crate::storage::lease::Told;
 use crate::storage::{BoxFuture, Db, Tx};
 use crate::telemetry::LogHandle;
 
@@ -76,6 +78,8 @@ pub struct Api {
 pub struct Running {
     pub certificates: Arc<Certificates>,
     pub log: LogHandle,
+    /// What others are told of the serving lease.
+    pub lease: watch::Receiver<Told>,
     pub backups: Backups,
     pub tracker: Tracker,
 }

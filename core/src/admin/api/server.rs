@@ -38,6 +38,7 @@ async fn get(call: Call) -> Result<Answer, Problem> {
         "sessions": api.router.registry.local_count(),
         "state": readiness.state(),
         "reason": readiness.reason(),
+        "lease": lease(api),
         "database": database(&api.db),
         "ports": **api.about.ports.load(),
         "listeners": listeners(api),
@@ -49,6 +50,12 @@ async fn get(call: Call) -> Result<Answer, Problem> {
             warnings(&running.certificates, &chain, domain, api.clock.now())
         }),
     }))
+}
+
+/// Who serves, as the database says.
+fn lease(api: &Api) -> Option<Value> {
+    let told = api.running.as_ref()?.lease.borrow().clone();
+    Some(json!({ "mode": told.mode, "holder": told.holder, "epoch": told.epoch }))
 }
 
 /// Adding up the memory takes a while for a large process.

@@ -31,8 +31,16 @@ struct Server {
     uptime_seconds: u64,
     state: String,
     reason: Option<String>,
+    lease: Option<Lease>,
     database: String,
     ports: BTreeMap<String, u16>,
+}
+
+/// Who serves, as the database says.
+#[derive(Deserialize)]
+struct Lease {
+    mode: String,
+    epoch: i64,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +75,8 @@ struct Dashboard {
     page: Frame,
     server: Server,
     uptime: String,
+    /// The view of the cluster that the node belongs to.
+    clustered: Option<i64>,
     ports: Vec<Port>,
     is_plain_allowed: bool,
     charts: Vec<Shown>,
@@ -97,6 +107,7 @@ async fn dashboard(visit: Visit) -> Result<Response, Refusal> {
     show(Dashboard {
         ports: ports.collect(),
         uptime: uptime(server.uptime_seconds),
+        clustered: server.lease.as_ref().filter(|it| it.mode == "cluster").map(|it| it.epoch),
         is_plain_allowed: starttls.value != "required",
         charts: charts(&visit).await?,
         page: visit.frame("dashboard"),

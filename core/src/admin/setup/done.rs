@@ -142,7 +142,7 @@ async fn wait(
     loop {
         let readiness = changes.borrow_and_update().clone();
         match readiness {
-            Readiness::Serving => return (Outcome::Serving, ports),
+            Readiness::Serving | Readiness::Draining => return (Outcome::Serving, ports),
             Readiness::Standby(reason) => return (Outcome::Standby(reason), ports),
             Readiness::Stopping => return (Outcome::Failed, ports),
             Readiness::Starting | Readiness::SettingUp(_) => {}

@@ -55,13 +55,24 @@ impl Server {
         let test = testing::sqlite().await;
         let tables = [im::MIGRATIONS, auth::store::MIGRATIONS, archive::MIGRATIONS].concat();
         migrate(&test.db, &tables, NOW).await.unwrap();
-        let (clock, panics) = (Clock::fake(NOW), Arc::new(Metric::new()));
+        Server::open(test, Clock::fake(NOW), prepare).await
+    }
+
+    /// Another node with the same database.
+    pub async fn beside(&self) -> Server {
+        Server::open(self.test.beside().await, Clock::fake_of(2, NOW), |_| {}).await
+    }
+
+    async fn open(test: TestDb, clock: Clock, prepare: impl FnOnce(&mut IqTable)) -> Server {
+        let panics = Arc::new(Metric::new());
         let tracker = Tracker::new(panics.clone());
         let derivation = Derivation::new(tracker.clone(), NonZeroUsize::MIN, 8);
         let accounts = Accounts::open(test.db.clone(), clock.clone(), derivation).await.unwrap();
         let accounts = Arc::new(accounts);
         for name in ["juliet", "romeo"] {
-            accounts.create(HostId::FIRST, name, "secret").await.unwrap();
+            if accounts.find(HostId::FIRST, name).await.unwrap().is_none() {
+                accounts.create(HostId::FIRST, name, "secret").await.unwrap();
+            }
         }
         let hosts = Arc::new(Hosts::new(Jid::parse("hearth.example").unwrap()));
         let registry = Arc::new(Registry::default());
@@ -115,6 +126,8 @@ impl Server {
             settings: settings(),
             ending: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
+            may_serve: Box::new(|| true),
+            frozen: Frozen::default(),
             tracker,
         });
         Server { c2s, panics, test, _certificates: folder }

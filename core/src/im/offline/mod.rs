@@ -150,6 +150,23 @@ impl Im {
         }
     }
 
+    /// The session came from another node, and with it these messages.
+    pub fn take_over(self: &Arc<Self>, holder: &Shared, ids: Vec<StanzaId>) {
+        let held_by = self.spool.holder(holder);
+        let (node, incarnation) = (held_by.node, held_by.incarnation);
+        for id in &ids {
+            let session = held_by.session as i64;
+            let values = params![holder.host, holder.account, *id, node, incarnation, session];
+            self.append(store::TAKE_OVER, values, |_| {});
+        }
+        self.spool.claimed(holder.id, ids.into_iter().collect());
+    }
+
+    /// The session lives on on another node, which takes its messages over.
+    pub fn let_go(&self, holder: &Shared) {
+        self.spool.forget_session(holder.id);
+    }
+
     /// The client of `holder` has the message.
     pub fn spooled_done(self: &Arc<Self>, holder: &Shared, id: StanzaId) {
         let key = Key::from(holder);
@@ -173,11 +190,16 @@ impl Im {
         });
     }
 
-    /// Frees what earlier runs and other nodes hold, and forgets what is known of the tables: others
-    /// may have served meanwhile. For when a node begins to serve alone.
-    pub async fn reclaim(&self) -> Result<(), StorageError> {
+    /// The run `incarnation` of this node begins to serve. Forgets what is known of the tables: others
+    /// may have served meanwhile.
+    pub fn begin_run(&self, incarnation: i64) {
         self.rosters.clear();
         self.spool.forget_all();
+        self.spool.begin_run(incarnation);
+    }
+
+    /// Frees what earlier runs and other nodes hold; for a node that serves alone.
+    pub async fn reclaim(&self) -> Result<(), StorageError> {
         let (node, incarnation) = self.spool.node();
         let freed = self
             .db

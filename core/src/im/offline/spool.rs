@@ -1,5 +1,7 @@
 //! What is known without asking the table of offline messages.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 
@@ -17,7 +19,7 @@ const MAX_KNOWN: usize = 10_000;
 pub struct Spool {
     node: u32,
     /// Tells this run of the node from those before.
-    incarnation: i64,
+    incarnation: AtomicI64,
     inner: Mutex<Inner>,
 }
 
@@ -35,15 +37,22 @@ impl Spool {
     pub fn new(clock: &Clock) -> Spool {
         // Without the sign, so that it reads well in the table.
         let incarnation = i64::from_be_bytes(clock.random().bytes()) & i64::MAX;
+        let incarnation = AtomicI64::new(incarnation);
         Spool { node: clock.node(), incarnation, inner: Mutex::default() }
     }
 
+    /// Begins another run. What sessions of the one before held is free, unless they are still there.
+    pub fn begin_run(&self, incarnation: i64) {
+        self.incarnation.store(incarnation, Ordering::Release);
+    }
+
     pub fn node(&self) -> (u32, i64) {
-        (self.node, self.incarnation)
+        (self.node, self.incarnation.load(Ordering::Acquire))
     }
 
     pub fn holder(&self, session: &Shared) -> Holder {
-        Holder { node: self.node, incarnation: self.incarnation, session: session.id }
+        let (node, incarnation) = self.node();
+        Holder { node, incarnation, session: session.id }
     }
 
     pub fn usage(&self, key: Key) -> Option<u64> {
@@ -91,6 +100,11 @@ impl Spool {
             inner.claimed.remove(&session);
         }
         last
+    }
+
+    /// The session is not here any more, and has settled nothing.
+    pub fn forget_session(&self, session: u64) {
+        self.inner.lock().claimed.remove(&session);
     }
 
     /// Whether the session still has messages of its last claim.

@@ -47,6 +47,10 @@ pub const FREE: &str = "UPDATE offline_messages SET holder_node = NULL, \
     holder_incarnation = NULL, holder_session = NULL WHERE host = $1 AND account = $2 AND id = $3 \
     AND holder_node = $4 AND holder_incarnation = $5";
 
+/// The session that held the message lives on elsewhere, as this one. Runs as an append.
+pub const TAKE_OVER: &str = "UPDATE offline_messages SET holder_node = $4, \
+    holder_incarnation = $5, holder_session = $6 WHERE host = $1 AND account = $2 AND id = $3";
+
 /// Whether the account has any row. Rows that are held count, too: it spares a write in the case
 /// that matters, which is none.
 pub async fn any(tx: &mut Tx<'_>, key: Key) -> Result<bool, StorageError> {

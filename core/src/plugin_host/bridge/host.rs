@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{RArc, ROption, RStr, RString, RVec};
-use async_ffi::FfiFuture;
 use hearth_plugin_api::abi::{
     Fut, Host, Host_TO, HostRef, Message, Res, SqlRows, SqlStatement, StanzaBuf, StanzaRef,
 };
 use hearth_plugin_api::wire::HostCall;
 use hearth_plugin_api::{Error, ServerInfo, to_abi};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::super::guard::stopped;
 use super::notices::Notice;
@@ -42,29 +40,6 @@ pub(super) fn json(value: impl Serialize) -> Answer {
 impl HostApi {
     fn open(&self) -> Result<(), Error> {
         if self.0.guard.is_closed() { Err(stopped()) } else { Ok(()) }
-    }
-
-    /// Runs work of ours on our runtime; the plugin may wait for it on any.
-    fn work<T, F>(&self, work: F) -> Fut<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        if let Err(error) = self.open() {
-            return FfiFuture::new(async move { to_abi(Err(error)) });
-        }
-        let (answer, answered) = oneshot::channel();
-        let guard = self.0.guard.clone();
-        let _here = self.0.runtime.enter();
-        self.0.seams.tracker.spawn("plugin service", async move {
-            let result = tokio::select! {
-                result = work => result,
-                () = guard.closed() => Err(stopped()),
-            };
-            // Who asked may have given up.
-            let _ = answer.send(result);
-        });
-        FfiFuture::new(async move { to_abi(answered.await.unwrap_or_else(|_| Err(stopped()))) })
     }
 
     fn server_info(&self) -> ServerInfo {
@@ -126,12 +101,12 @@ impl Host for HostApi {
     fn iq(&self, stanza: StanzaBuf, timeout_ms: u64) -> Fut<StanzaBuf> {
         let guest = self.0.clone();
         let timeout = Duration::from_millis(timeout_ms).min(LONGEST);
-        self.work(async move { route::ask(&guest, stanza, timeout).await })
+        self.0.work(async move { route::ask(&guest, stanza, timeout).await })
     }
 
     fn sleep(&self, ms: u64) -> Fut<()> {
         let time = Duration::from_millis(ms).min(LONGEST);
-        self.work(async move {
+        self.0.work(async move {
             tokio::time::sleep(time).await;
             Ok(())
         })
@@ -139,12 +114,12 @@ impl Host for HostApi {
 
     fn sql(&self, mode: u32, statements: RVec<SqlStatement>) -> Fut<RVec<SqlRows>> {
         let guest = self.0.clone();
-        self.work(async move { sql::run(&guest, mode, statements.into_vec()).await })
+        self.0.work(async move { sql::run(&guest, mode, statements.into_vec()).await })
     }
 
     fn call(&self, head: RString, body: RVec<u8>) -> Fut<Message> {
         let guest = self.0.clone();
-        self.work(async move {
+        self.0.work(async move {
             let call: HostCall = serde_json::from_str(&head).map_err(|error| {
                 Error::unsupported(format!("this server does not know the call: {error}"))
             })?;

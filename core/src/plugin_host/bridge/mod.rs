@@ -1,6 +1,7 @@
 //! Between the plugin ABI and core: one file per capability, which alone names types of both.
 
 mod audit;
+mod cluster;
 mod commands;
 mod endpoints;
 pub mod events;
@@ -25,13 +26,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use hearth_plugin_api::abi::{HandlerRef, HostRef};
-use hearth_plugin_api::{Error, Offer};
+use async_ffi::FfiFuture;
+use hearth_plugin_api::abi::{Fut, HandlerRef, HostRef};
+use hearth_plugin_api::{Error, Offer, to_abi};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
-use super::guard::Guard;
+use super::guard::{Guard, stopped};
 use super::manifest::Manifest;
 use crate::auth::accounts::Accounts;
 use crate::clock::{Clock, Timestamp};
@@ -44,6 +47,7 @@ use crate::shutdown::Tracker;
 use crate::storage::Db;
 use crate::telemetry::Metrics;
 
+pub use cluster::ClusterSeam;
 pub use commands::Commands;
 pub use commands::Shown as CommandShown;
 pub use notices::Notice;
@@ -61,6 +65,7 @@ pub struct Seams {
     pub accounts: Arc<Accounts>,
     pub im: Arc<Im>,
     pub router: Arc<Router>,
+    pub cluster: ClusterSeam,
     /// What everybody reaches (7070, 7443).
     pub public: Arc<Routes>,
     /// The folder below which each plugin has one of its own.
@@ -102,6 +107,29 @@ impl Guest {
 
     pub fn id(&self) -> &str {
         &self.manifest.id
+    }
+
+    /// Runs work of ours on our runtime; the plugin may wait for it on any.
+    pub fn work<T, F>(&self, work: F) -> Fut<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        if self.guard.is_closed() {
+            return FfiFuture::new(async move { to_abi(Err(stopped())) });
+        }
+        let (answer, answered) = oneshot::channel();
+        let guard = self.guard.clone();
+        let _here = self.runtime.enter();
+        self.seams.tracker.spawn("plugin service", async move {
+            let result = tokio::select! {
+                result = work => result,
+                () = guard.closed() => Err(stopped()),
+            };
+            // Who asked may have given up.
+            let _ = answer.send(result);
+        });
+        FfiFuture::new(async move { to_abi(answered.await.unwrap_or_else(|_| Err(stopped()))) })
     }
 
     /// What its tables begin with.
@@ -153,10 +181,12 @@ pub struct Hooks {
     pub notices: Arc<notices::Notices>,
     ears: Vec<Arc<events::Ear>>,
     undo: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    /// What is taken out once the plugin has stopped.
+    last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Hooks {
-    /// Takes it all out again.
+    /// Takes out what calls the plugin.
     pub fn close(&self) {
         let undo = std::mem::take(&mut *self.undo.lock());
         undo.into_iter().rev().for_each(|undo| undo());
@@ -167,8 +197,18 @@ impl Hooks {
         self.ears.iter().for_each(|ear| ear.introduce(id, version));
     }
 
+    /// Takes out the rest: the plugin has stopped.
+    pub fn close_last(&self) {
+        let last = self.last.lock().take();
+        last.into_iter().for_each(|undo| undo());
+    }
+
     fn undo(&self, undo: impl FnOnce() + Send + 'static) {
         self.undo.lock().push(Box::new(undo));
+    }
+
+    fn undo_last(&self, undo: impl FnOnce() + Send + 'static) {
+        *self.last.lock() = Some(Box::new(undo));
     }
 }
 
@@ -181,6 +221,7 @@ pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, 
         Ok(()) => Ok(hooks),
         Err(error) => {
             hooks.close();
+            hooks.close_last();
             Err(error.message)
         }
     }
@@ -192,6 +233,9 @@ fn open_all(guest: &Arc<Guest>, registered: Registered, hooks: &mut Hooks) -> Re
     }
     for (spec, handler) in registered.stanzas {
         stanzas::open(guest, spec, handler, hooks)?;
+    }
+    if let Some(offered) = &registered.cluster {
+        cluster::open(guest, offered, hooks)?;
     }
     for (offer, handler) in registered.offers {
         let guard = guest.guard.clone();

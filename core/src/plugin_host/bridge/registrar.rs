@@ -13,7 +13,7 @@ use hearth_plugin_api::{Error, ErrorKind, Offer, Phase, StanzasSpec, StepSpec, f
 use parking_lot::Mutex;
 
 use super::super::manifest::Manifest;
-use super::Guest;
+use super::{Guest, cluster};
 
 /// What a plugin offers.
 #[derive(Default)]
@@ -21,19 +21,24 @@ pub struct Registered {
     pub steps: Vec<(StepSpec, StepRef)>,
     pub stanzas: Vec<(StanzasSpec, StanzasRef)>,
     pub offers: Vec<(Offer, Option<HandlerRef>)>,
+    pub cluster: Option<cluster::Offered>,
     names: BTreeSet<String>,
 }
 
 struct Collector {
+    guest: Arc<Guest>,
     manifest: Arc<Manifest>,
     registered: Mutex<Registered>,
 }
 
 impl Registered {
     /// Asks a plugin what it offers.
-    pub fn of(plugin: &PluginRef, manifest: &Arc<Manifest>) -> Result<Registered, String> {
-        let collector =
-            RArc::new(Collector { manifest: manifest.clone(), registered: Mutex::default() });
+    pub(in super::super) fn of(
+        plugin: &PluginRef,
+        guest: &Arc<Guest>,
+    ) -> Result<Registered, String> {
+        let (guest, manifest) = (guest.clone(), guest.manifest.clone());
+        let collector = RArc::new(Collector { guest, manifest, registered: Mutex::default() });
         let registrar = Registrar_TO::from_ptr(collector.clone(), TD_Opaque);
         from_abi(plugin.register(&registrar)).map_err(|error| error.message)?;
         Ok(std::mem::take(&mut *collector.registered.lock()))
@@ -72,6 +77,13 @@ impl Collector {
         self.manifest.require(spec.capability())?;
         self.registered.lock().stanzas.push((spec, handler));
         Ok(())
+    }
+
+    fn cluster(&self, spec: &str, cluster: ClusterRef) -> Result<ClusterHostRef, Error> {
+        self.take("cluster".to_owned())?;
+        let (offered, host) = cluster::register(&self.guest, spec, cluster)?;
+        self.registered.lock().cluster = Some(offered);
+        Ok(host)
     }
 
     fn offer(&self, offer: &str, handler: Option<HandlerRef>) -> Result<(), Error> {
@@ -115,7 +127,7 @@ impl Registrar for Collector {
         to_abi(self.stanzas(&spec, handler))
     }
 
-    fn cluster(&self, _: RStr<'_>, _: ClusterRef) -> Res<ClusterHostRef> {
-        to_abi(Err(Error::unsupported("this server has no cluster seam yet")))
+    fn cluster(&self, spec: RStr<'_>, cluster: ClusterRef) -> Res<ClusterHostRef> {
+        to_abi(self.cluster(&spec, cluster))
     }
 }

@@ -12,6 +12,10 @@ use super::super::store;
 use super::{Guest, prefix};
 use crate::storage::{Dialect, Row, StorageError, Tx, Value};
 
+/// Bits of the mode.
+const READS: u32 = 1;
+const RESERVED: u32 = 2;
+
 /// Statements of one transaction.
 const STATEMENTS: usize = 1000;
 
@@ -64,8 +68,8 @@ pub(super) async fn run(
     let (prefix, dialect) = (guest.prefix(), guest.seams.db.dialect());
     let prepared = statements.into_iter().map(|statement| prepare(&prefix, dialect, statement));
     let prepared: Vec<Prepared> = prepared.collect::<Result<_, _>>()?;
-    let reads = mode & 1 != 0;
-    match reads {
+    let (reads, reserved) = (mode & READS != 0, mode & RESERVED != 0);
+    match reads && !reserved {
         true => {
             let read = guest.seams.db.read(move |tx| {
                 Box::pin(async move {
@@ -76,11 +80,12 @@ pub(super) async fn run(
             read.await.map_err(refused)?.map_err(Failed::told)
         }
         false => {
-            let write = guest
-                .seams
-                .db
-                .try_write(move |tx| Box::pin(async move { all(tx, prepared).await }));
-            write.await.map_err(Failed::told)
+            let db = &guest.seams.db;
+            let outcome = match reserved {
+                true => db.try_reserved(|tx| Box::pin(all(tx, prepared))).await,
+                false => db.try_write(|tx| Box::pin(all(tx, prepared))).await,
+            };
+            outcome.map_err(Failed::told)
         }
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! The lease lives on the database's clock. A holder reckons by its own boot-time clock from
 //! before each renewal, and stops serving before the database lets anybody else take over.
+//!
+//! A cluster's claim never falls to somebody who serves alone while a member may act: whoever leads
+//! the cluster says when it is over ([`Seat::leave`]). So a member's claim holds until the database
+//! says otherwise, and what ends in time is its *term*, which its leader extends ([`Seat::hold`]).
 
+mod seat;
 mod store;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use super::{Db, Dialect, StorageError};
 use crate::clock::{Clock, Timestamp};
-pub use store::{MIGRATIONS, Mode, Row as LeaseRow, fenced, read, switch};
+pub use seat::{LeaseError, Seat, State, Told};
+pub use store::{MIGRATIONS, Mode, Row as LeaseRow, fenced, read};
 
 /// How long a lease holds after its last renewal, on the database's clock.
 pub const TERM: Duration = Duration::from_secs(4);
@@ -24,8 +26,10 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// How often a lease is renewed or asked for.
 const RENEW: Duration = Duration::from_secs(1);
+/// How often somebody asks who would serve alone, so that a dead holder is replaced at once.
+const HASTE: Duration = Duration::from_millis(50);
 
-/// One run of one node. A restarted node is another incarnation.
+/// One run of one node. A restarted node is another incarnation, and so is one that was fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     pub node: u32,
@@ -33,21 +37,26 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// This process.
+    /// A new run of this node.
     pub fn new(clock: &Clock) -> Holder {
-        let incarnation = i64::from_be_bytes(clock.random().bytes()) & i64::MAX;
+        // Without the sign, so that it reads well in tables; 0 means none.
+        let incarnation = (i64::from_be_bytes(clock.random().bytes()) & i64::MAX).max(1);
         Holder { node: clock.node(), incarnation }
     }
 }
 
 /// What this node asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Claim {
     /// To serve by itself.
     #[default]
     Alone,
+    /// To serve by itself, once nobody renews the cluster's claim of this view any more.
+    After { epoch: i64 },
     /// To serve as a member of the cluster's view `epoch`.
     Cluster { epoch: i64 },
+    /// Nothing: it was fenced.
+    Nothing(Reason),
 }
 
 /// Whether this node may serve.
@@ -64,10 +73,20 @@ pub enum Reason {
     Starting,
     #[error("node {0:08x} serves this database; clustering lets several serve together")]
     HeldBy(u32),
-    #[error("this database belongs to a cluster, which this node has not joined")]
+    #[error(
+        "this database belongs to a cluster, which this node has not joined: it needs the plugin \
+         that makes the cluster, running and with clustering enabled"
+    )]
     Clustered,
-    #[error("the cluster's view is another one by now (epoch {0})")]
-    OtherEpoch(i64),
+    #[error("this node has joined the cluster and waits for its turn to serve")]
+    Joining,
+    #[error("the plugin that makes the cluster did not extend this node's term in time")]
+    TermOver,
+    #[error("the database does not know the cluster any more: was it restored? Join again")]
+    Unknown,
+    /// The words of whoever leads the cluster.
+    #[error("{0}")]
+    Fenced(String),
     #[error("the database does not answer: {0}")]
     DatabaseAway(String),
     #[error("the server is stopping")]
@@ -77,162 +96,78 @@ pub enum Reason {
 /// Asks, renews and gives up. One task runs it.
 pub struct Lease {
     db: Db,
-    clock: Clock,
-    holder: Holder,
-    claim: watch::Receiver<Claim>,
-    state: watch::Sender<Serving>,
-    fence: Fence,
-}
-
-/// The node's own check, before it acts in the name of the whole service. Cheap; clones share it.
-#[derive(Clone, Debug)]
-pub struct Fence {
-    clock: Clock,
-    /// Milliseconds of the boot-time clock until which the lease is surely ours; 0 for not ours.
-    until: Arc<AtomicU64>,
-}
-
-impl Fence {
-    /// Whether this node still holds the lease, true also after its process was stopped a while.
-    pub fn is_held(&self) -> bool {
-        (self.clock.boot().as_millis() as u64) < self.until.load(Ordering::Acquire)
-    }
-
-    fn hold(&self, until: Duration) {
-        self.until.store(until.as_millis() as u64, Ordering::Release);
-    }
-
-    fn release(&self) {
-        self.until.store(0, Ordering::Release);
-    }
-
-    /// Time left until the node must stop serving.
-    fn left(&self) -> Duration {
-        let until = Duration::from_millis(self.until.load(Ordering::Acquire));
-        until.saturating_sub(self.clock.boot())
-    }
+    seat: Seat,
 }
 
 impl Lease {
-    /// A lease that is not held yet. `claim` says what for; it may change at any time.
-    pub fn new(db: Db, clock: Clock, holder: Holder, claim: watch::Receiver<Claim>) -> Lease {
-        let fence = Fence { clock: clock.clone(), until: Arc::default() };
-        let (state, _) = watch::channel(Serving::Standby { reason: Reason::Starting });
-        Lease { db, clock, holder, claim, state, fence }
-    }
-
-    /// Follows whether this node serves.
-    pub fn state(&self) -> watch::Receiver<Serving> {
-        self.state.subscribe()
-    }
-
-    /// The check for those who act.
-    pub fn fence(&self) -> Fence {
-        self.fence.clone()
+    /// A lease that is not held yet.
+    pub fn new(db: Db, seat: Seat) -> Lease {
+        Lease { db, seat }
     }
 
     /// Asks and renews until `stop` resolves, then gives the lease back.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
             // An answer that comes after the lease has run out is too late.
-            let left = self.fence.left();
+            let left = self.seat.left();
             let patience = if left.is_zero() { TERM } else { left.min(RENEW) };
             if tokio::time::timeout(patience, self.renew()).await.is_err() {
-                self.database_away("no answer in time".to_owned());
+                self.seat.database_away("no answer in time");
             }
-            let pause = self.fence.left().min(RENEW).max(Duration::from_millis(50));
             tokio::select! {
                 () = &mut stop => break,
-                () = tokio::time::sleep(pause) => {}
-                changed = self.claim.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(self.seat.pause()) => {}
+                () = self.seat.woken() => {}
             }
-            self.expire();
+            self.seat.expire();
         }
         self.give_back().await;
     }
 
     /// Asks for or renews the lease, once.
     pub async fn renew(&self) {
+        let seat = &self.seat;
+        let _turn = seat.turn().await;
+        if seat.is_closing() {
+            return;
+        }
+        let (claim, holder) = (seat.claim(), seat.holder());
+        // Taken before the database reads its clock: our reckoning ends before the lease does.
+        let before = seat.clock().boot();
         if self.db.dialect() == Dialect::Sqlite {
             // The lock on the home folder has made sure that nobody else serves this database.
-            self.fence.until.store(u64::MAX, Ordering::Release);
-            return self.become_state(Serving::Serving);
+            return seat.take(&claim, store::Answer::embedded(holder, &claim), Duration::MAX);
         }
-        let (claim, holder) = (*self.claim.borrow(), self.holder);
-        // Taken before the database reads its clock: our reckoning ends before the lease does.
-        let before = self.clock.boot();
-        let answer = self.db.reserved(move |tx| Box::pin(store::claim(tx, holder, claim))).await;
-        match answer {
-            Ok((now, outcome)) => {
-                self.correct_clock(now, before);
-                self.take(outcome, before + TERM - MARGIN);
+        let asked = claim.clone();
+        let answer = self
+            .db
+            .reserved(move |tx| Box::pin(async move { store::claim(tx, holder, &asked).await }));
+        match answer.await {
+            Ok(answer) => {
+                correct_clock(seat.clock(), answer.now, before);
+                seat.take(&claim, answer, before + TERM - MARGIN);
             }
-            Err(error) => self.database_away(why(error)),
-        }
-    }
-
-    /// The database's clock, half a round trip later.
-    fn correct_clock(&self, read: Timestamp, before: Duration) {
-        let round_trip = self.clock.boot().saturating_sub(before);
-        self.clock.correct(read + round_trip / 2);
-    }
-
-    fn take(&self, outcome: Result<(), Reason>, until: Duration) {
-        match outcome {
-            Ok(()) => {
-                self.fence.hold(until);
-                self.become_state(Serving::Serving);
-            }
-            Err(reason) => {
-                self.fence.release();
-                self.become_state(Serving::Standby { reason });
-            }
-        }
-    }
-
-    /// Without an answer the lease goes on until its end and no longer.
-    fn database_away(&self, why: String) {
-        if !self.fence.is_held() {
-            self.fence.release();
-            let reason = Reason::DatabaseAway(why);
-            self.become_state(Serving::Standby { reason });
-        }
-    }
-
-    /// Stops serving when the lease has run out without an answer.
-    pub fn expire(&self) {
-        if *self.state.borrow() == Serving::Serving {
-            self.database_away("the lease could not be renewed".to_owned());
+            Err(error) => seat.database_away(&why(error)),
         }
     }
 
     async fn give_back(&self) {
-        let held = self.fence.is_held();
-        self.fence.release();
-        self.become_state(Serving::Standby { reason: Reason::Stopping });
-        if held && self.db.dialect() == Dialect::Postgres && *self.claim.borrow() == Claim::Alone {
-            let holder = self.holder;
+        let (held, holder) = (self.seat.is_held(), self.seat.holder());
+        let is_alone = self.seat.claim() == Claim::Alone;
+        self.seat.stop();
+        if held && is_alone && self.db.dialect() == Dialect::Postgres {
             let given = self.db.reserved(move |tx| Box::pin(store::release(tx, holder)));
             // If the database is away the lease just runs out.
             let _ = tokio::time::timeout(RENEW, given).await;
         }
     }
+}
 
-    fn become_state(&self, state: Serving) {
-        self.state.send_if_modified(|current| {
-            let changed = *current != state;
-            if changed {
-                match &state {
-                    Serving::Serving => tracing::info!("this node serves"),
-                    Serving::Standby { reason: Reason::Stopping } => {}
-                    Serving::Standby { reason } => tracing::warn!(%reason, "this node stands by"),
-                }
-                *current = state;
-            }
-            changed
-        });
-    }
+/// The database's clock, half a round trip later.
+fn correct_clock(clock: &Clock, read: Timestamp, before: Duration) {
+    let round_trip = clock.boot().saturating_sub(before);
+    clock.correct(read + round_trip / 2);
 }
 
 fn why(error: StorageError) -> String {

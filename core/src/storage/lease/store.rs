@@ -2,7 +2,7 @@
 
 use super::{Claim, Holder, Reason, TERM};
 use crate::clock::Timestamp;
-use crate::storage::{Db, Dialect, Migration, StorageError, Tx, params};
+use crate::storage::{Dialect, Migration, Row as Columns, StorageError, Tx, params};
 
 pub const MIGRATIONS: &[Migration] =
     &[Migration::expand("lease", 1, "create", include_str!("../migrations/0001_lease.sql"))];
@@ -14,55 +14,77 @@ pub enum Mode {
     Cluster,
 }
 
-impl Mode {
-    fn word(self) -> &'static str {
-        match self {
-            Mode::Alone => "alone",
-            Mode::Cluster => "cluster",
-        }
-    }
-}
-
 /// The lease as the database has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     pub mode: Mode,
+    /// Who serves alone, or was the last to enter the cluster.
     pub holder: Holder,
+    /// The newest view that a member was told of. The view itself is kept by whoever leads the
+    /// cluster.
     pub epoch: i64,
     /// On the database's clock.
     pub expires: Timestamp,
 }
 
+/// What the database says to a claim.
+pub(super) struct Answer {
+    pub now: Timestamp,
+    pub row: Option<Row>,
+    pub outcome: Result<(), Reason>,
+}
+
+impl Answer {
+    /// Of a database that has one node.
+    pub fn embedded(holder: Holder, claim: &Claim) -> Answer {
+        let (now, expires) = (Timestamp(0), Timestamp(i64::MAX));
+        let outcome = match claim {
+            Claim::Nothing(reason) => Err(reason.clone()),
+            _ => Ok(()),
+        };
+        Answer { now, row: Some(Row { mode: Mode::Alone, holder, epoch: 0, expires }), outcome }
+    }
+}
+
 /// The row, if anybody ever held the lease.
 pub async fn read(tx: &mut Tx<'_>) -> Result<Option<Row>, StorageError> {
     let sql = "SELECT mode, node, incarnation, epoch, expires FROM lease WHERE id = 1";
-    let Some(row) = tx.query_opt(sql, &[]).await? else { return Ok(None) };
-    let mode = if row.get::<String>(0)? == "cluster" { Mode::Cluster } else { Mode::Alone };
-    let holder = Holder { node: row.get(1)?, incarnation: row.get(2)? };
-    Ok(Some(Row { mode, holder, epoch: row.get(3)?, expires: row.get(4)? }))
+    tx.query_opt(sql, &[]).await?.as_ref().map(row).transpose()
 }
 
-/// Takes or renews the lease for `holder`: the database's clock, and why not if not.
+fn row(row: &Columns) -> Result<Row, StorageError> {
+    let mode = if row.get::<String>(0)? == "cluster" { Mode::Cluster } else { Mode::Alone };
+    let holder = Holder { node: row.get(1)?, incarnation: row.get(2)? };
+    Ok(Row { mode, holder, epoch: row.get(3)?, expires: row.get(4)? })
+}
+
+/// Takes or renews the lease for `holder`: why not if not.
 pub(super) async fn claim(
     tx: &mut Tx<'_>,
     holder: Holder,
-    claim: Claim,
-) -> Result<(Timestamp, Result<(), Reason>), StorageError> {
+    claim: &Claim,
+) -> Result<Answer, StorageError> {
     let now = clock(tx).await?;
     let taken = match claim {
         Claim::Alone => claim_alone(tx, holder, now).await?,
-        Claim::Cluster { epoch } => renew_cluster(tx, epoch, now).await?,
+        Claim::After { epoch } => match claim_after(tx, holder, *epoch, now).await? {
+            Some(row) => Some(row),
+            None => claim_alone(tx, holder, now).await?,
+        },
+        Claim::Cluster { epoch } => renew_cluster(tx, *epoch, now).await?,
+        Claim::Nothing(_) => None,
     };
-    if taken {
-        return Ok((now, Ok(())));
+    if taken.is_some() {
+        return Ok(Answer { now, row: taken, outcome: Ok(()) });
     }
-    let reason = match (read(tx).await?, claim) {
-        (Some(row), Claim::Cluster { .. }) => Reason::OtherEpoch(row.epoch),
-        (Some(Row { mode: Mode::Cluster, .. }), Claim::Alone) => Reason::Clustered,
-        (Some(row), Claim::Alone) => Reason::HeldBy(row.holder.node),
-        (None, _) => Reason::OtherEpoch(0),
+    let row = read(tx).await?;
+    let reason = match (claim, &row) {
+        (Claim::Nothing(reason), _) => reason.clone(),
+        (_, Some(row)) if row.mode == Mode::Alone => Reason::HeldBy(row.holder.node),
+        (_, Some(_)) => Reason::Clustered,
+        (_, None) => Reason::Unknown,
     };
-    Ok((now, Err(reason)))
+    Ok(Answer { now, row, outcome: Err(reason) })
 }
 
 /// Anybody may replace a stale row of this mode; nobody falls back from a cluster by himself.
@@ -70,21 +92,75 @@ async fn claim_alone(
     tx: &mut Tx<'_>,
     holder: Holder,
     now: Timestamp,
-) -> Result<bool, StorageError> {
+) -> Result<Option<Row>, StorageError> {
     let sql = "INSERT INTO lease (id, mode, node, incarnation, epoch, expires)
                VALUES (1, 'alone', $1, $2, 0, $3)
                ON CONFLICT (id) DO UPDATE SET
                    node = excluded.node, incarnation = excluded.incarnation,
                    expires = excluded.expires
                WHERE lease.mode = 'alone' AND (lease.expires <= $4
-                   OR (lease.node = excluded.node AND lease.incarnation = excluded.incarnation))";
+                   OR (lease.node = excluded.node AND lease.incarnation = excluded.incarnation))
+               RETURNING mode, node, incarnation, epoch, expires";
     let Holder { node, incarnation } = holder;
-    Ok(tx.execute(sql, params![node, incarnation, now + TERM, now]).await? == 1)
+    let taken = tx.query_opt(sql, params![node, incarnation, now + TERM, now]).await?;
+    taken.as_ref().map(row).transpose()
 }
 
-async fn renew_cluster(tx: &mut Tx<'_>, epoch: i64, now: Timestamp) -> Result<bool, StorageError> {
-    let sql = "UPDATE lease SET expires = $2 WHERE id = 1 AND mode = 'cluster' AND epoch = $1";
-    Ok(tx.execute(sql, params![epoch, now + TERM]).await? == 1)
+/// Takes over from a cluster whose view is still the one that was over, and that nobody renews.
+async fn claim_after(
+    tx: &mut Tx<'_>,
+    holder: Holder,
+    epoch: i64,
+    now: Timestamp,
+) -> Result<Option<Row>, StorageError> {
+    let sql = "UPDATE lease SET mode = 'alone', node = $1, incarnation = $2, expires = $3
+               WHERE id = 1 AND mode = 'cluster' AND epoch = $4 AND expires <= $5
+               RETURNING mode, node, incarnation, epoch, expires";
+    let Holder { node, incarnation } = holder;
+    let taken = tx.query_opt(sql, params![node, incarnation, now + TERM, epoch, now]).await?;
+    taken.as_ref().map(row).transpose()
+}
+
+/// A member that has not heard of the newest view yet goes on: its term says how long.
+async fn renew_cluster(
+    tx: &mut Tx<'_>,
+    epoch: i64,
+    now: Timestamp,
+) -> Result<Option<Row>, StorageError> {
+    let sql = "UPDATE lease SET expires = $2,
+                   epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch END
+               WHERE id = 1 AND mode = 'cluster'
+               RETURNING mode, node, incarnation, epoch, expires";
+    let renewed = tx.query_opt(sql, params![epoch, now + TERM]).await?;
+    renewed.as_ref().map(row).transpose()
+}
+
+/// Enters the cluster in its view `epoch`: of a database that serves alone by `holder`, or by nobody
+/// any more, it becomes the cluster's. A cluster that nobody renews is forgotten, its epoch too.
+pub(super) async fn enter(
+    tx: &mut Tx<'_>,
+    holder: Holder,
+    epoch: i64,
+) -> Result<Answer, StorageError> {
+    let now = clock(tx).await?;
+    let sql = "INSERT INTO lease (id, mode, node, incarnation, epoch, expires)
+               VALUES (1, 'cluster', $1, $2, $3, $4)
+               ON CONFLICT (id) DO UPDATE SET
+                   mode = 'cluster', node = excluded.node, incarnation = excluded.incarnation,
+                   epoch = CASE WHEN lease.mode = 'cluster' AND lease.expires > $5
+                       AND lease.epoch > excluded.epoch THEN lease.epoch ELSE excluded.epoch END,
+                   expires = excluded.expires
+               WHERE lease.mode = 'cluster' OR lease.expires <= $5
+                   OR (lease.node = excluded.node AND lease.incarnation = excluded.incarnation)
+               RETURNING mode, node, incarnation, epoch, expires";
+    let Holder { node, incarnation } = holder;
+    let entered = tx.query_opt(sql, params![node, incarnation, epoch, now + TERM, now]).await?;
+    let Some(entered) = entered else {
+        let row = read(tx).await?;
+        let outcome = Err(row.map_or(Reason::Unknown, |row| Reason::HeldBy(row.holder.node)));
+        return Ok(Answer { now, row, outcome });
+    };
+    Ok(Answer { now, row: Some(row(&entered)?), outcome: Ok(()) })
 }
 
 /// Gives the lease back, so that another node need not wait for its end.
@@ -94,52 +170,9 @@ pub(super) async fn release(tx: &mut Tx<'_>, holder: Holder) -> Result<(), Stora
     tx.execute(sql, params![holder.node, holder.incarnation]).await.map(|_| ())
 }
 
-/// Changes between serving alone and as a cluster, or to the cluster's next view, by compare and
-/// swap: `from` is the row that the caller saw. The new epoch, or `None` when it changed meanwhile
-/// or, alone, is held by somebody else.
-pub async fn switch(
-    db: &Db,
-    holder: Holder,
-    from: Row,
-    to: Mode,
-) -> Result<Option<i64>, StorageError> {
-    db.write(move |tx| {
-        Box::pin(async move {
-            let now = clock(tx).await?;
-            if from.mode == Mode::Alone && from.holder != holder && from.expires > now {
-                return Ok(None);
-            }
-            let sql = "UPDATE lease SET mode = $1, node = $2, incarnation = $3,
-                           epoch = epoch + 1, expires = $4
-                       WHERE id = 1 AND mode = $5 AND epoch = $6 AND node = $7
-                           AND incarnation = $8";
-            let Holder { node, incarnation } = holder;
-            let (expires, seen) = (now + TERM, from.mode.word());
-            let old = from.holder;
-            let changed = tx
-                .execute(
-                    sql,
-                    params![
-                        to.word(),
-                        node,
-                        incarnation,
-                        expires,
-                        seen,
-                        from.epoch,
-                        old.node,
-                        old.incarnation
-                    ],
-                )
-                .await?;
-            Ok((changed == 1).then_some(from.epoch + 1))
-        })
-    })
-    .await
-}
-
 /// Whether `holder` (alone) or its view (clustered) is still the one that serves, inside the
 /// transaction that is about to write in its name.
-pub async fn fenced(tx: &mut Tx<'_>, holder: Holder, claim: Claim) -> Result<bool, StorageError> {
+pub async fn fenced(tx: &mut Tx<'_>, holder: Holder, claim: &Claim) -> Result<bool, StorageError> {
     if tx.dialect() == Dialect::Sqlite {
         return Ok(true);
     }
@@ -148,7 +181,8 @@ pub async fn fenced(tx: &mut Tx<'_>, holder: Holder, claim: Claim) -> Result<boo
     let Some(row) = (if row.is_some() { read(tx).await? } else { None }) else { return Ok(false) };
     Ok(match claim {
         Claim::Alone => row.mode == Mode::Alone && row.holder == holder,
-        Claim::Cluster { epoch } => row.mode == Mode::Cluster && row.epoch == epoch,
+        Claim::Cluster { epoch } => row.mode == Mode::Cluster && row.epoch == *epoch,
+        Claim::After { .. } | Claim::Nothing(_) => false,
     })
 }
 

@@ -25,10 +25,23 @@ const POOL: usize = 8;
 /// How long to wait for a free connection before calling the database unreachable.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// How long a transaction of whoever leads this node in a cluster may take, connecting included.
+const IN_TIME: Duration = Duration::from_secs(2);
+
+/// Which connections a transaction may have.
+#[derive(Clone, Copy)]
+pub(super) enum Lane {
+    Common,
+    Lease,
+    Cluster,
+}
+
 pub(super) struct Postgres {
     pool: Pool,
     /// One connection that only the serving lease uses, so that load cannot starve it.
-    reserved: Pool,
+    lease: Pool,
+    /// Another one for whoever leads this node in a cluster.
+    cluster: Pool,
     url: Box<PostgresUrl>,
     place: String,
     figures: Arc<Figures>,
@@ -42,7 +55,8 @@ impl Postgres {
     ) -> Result<Postgres, StorageError> {
         let postgres = Postgres {
             pool: pool(url, POOL)?,
-            reserved: pool(url, 1)?,
+            lease: pool(url, 1)?,
+            cluster: pool(url, 1)?,
             url: Box::new(url.clone()),
             place: url.place().to_owned(),
             figures,
@@ -60,13 +74,45 @@ impl Postgres {
         })
     }
 
-    pub(super) async fn write<T, E, F>(&self, body: F, reserved: bool) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, body: F, lane: Lane) -> Result<T, E>
     where
         F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
         E: From<StorageError>,
     {
-        let pool = if reserved { &self.reserved } else { &self.pool };
+        let pool = match lane {
+            Lane::Common => &self.pool,
+            Lane::Lease => &self.lease,
+            Lane::Cluster => return self.write_in_time(body).await,
+        };
         let mut connection = self.connection(pool).await?;
+        self.transact(&mut connection, body).await
+    }
+
+    /// A connection that did not answer in time is not used again: its network may be gone.
+    async fn write_in_time<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
+        E: From<StorageError>,
+    {
+        let end = tokio::time::Instant::now() + IN_TIME;
+        let late = || {
+            let why = format!("no answer within {} s", IN_TIME.as_secs());
+            StorageError::Unreachable { place: self.place.clone(), why }
+        };
+        let connection = tokio::time::timeout_at(end, self.connection(&self.cluster)).await;
+        let mut connection = connection.map_err(|_| late())??;
+        let outcome = tokio::time::timeout_at(end, self.transact(&mut connection, body)).await;
+        outcome.unwrap_or_else(|_| {
+            drop(Object::take(connection));
+            Err(late().into())
+        })
+    }
+
+    async fn transact<T, E, F>(&self, connection: &mut Object, body: F) -> Result<T, E>
+    where
+        F: for<'t, 'c> FnOnce(&'t mut Tx<'c>) -> BoxFuture<'t, Result<T, E>>,
+        E: From<StorageError>,
+    {
         let transaction =
             connection.transaction().await.map_err(|e| error::place(&e, &self.place))?;
         let mut tx =
@@ -140,7 +186,8 @@ impl Postgres {
 
     pub(super) fn close(&self) {
         self.pool.close();
-        self.reserved.close();
+        self.lease.close();
+        self.cluster.close();
     }
 }
 
