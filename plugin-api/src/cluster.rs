@@ -66,7 +66,8 @@ pub struct ClusterSpec {
 }
 
 /// A session of a node that came, changed or went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// It is gone; the fields below `session` mean nothing then.
     pub gone: bool,
@@ -396,6 +397,23 @@ pub enum ClusterHostCall {
     },
     /// Answer: [`LeaseState`].
     Lease,
+    /// What core knows of another node's sessions, for comparing. Answer: [`Known`].
+    Known {
+        /// Which run of which node.
+        #[serde(with = "NodeJson")]
+        #[cfg_attr(feature = "schema", schemars(with = "NodeJson"))]
+        node: Node,
+    },
+}
+
+/// What core knows of another node's sessions.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Known {
+    /// The number of the change that is wanted next.
+    pub next: u64,
+    /// In no order.
+    pub sessions: Vec<Delta>,
 }
 
 /// The serving lease as this node sees it. Changes come as the event `lease.changed`.

@@ -1,4 +1,4 @@
-//! Whether this node knows the sessions of the others as they are.
+//! Whether this node's core knows the sessions of the others as they are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -55,6 +55,8 @@ impl<S: Seam> Carrier<S> {
     }
 
     async fn compare_with(&self, member: Member) -> Result<Comparison> {
+        let stopped = || Error::unavailable("this node does not serve");
+        let seam = self.0.seam.get().ok_or_else(stopped)?;
         for attempt in 1.. {
             let body = self.ask(member, Ask::Directory, Bytes::new()).await?;
             let Ok(Some(Message::Directory { seq, sessions })) = Message::decode(body.into())
@@ -63,21 +65,16 @@ impl<S: Seam> Carrier<S> {
             };
             let there: HashMap<Name, Delta> =
                 sessions.into_iter().map(|delta| (name(&delta), delta)).collect();
-            let here = self.known_of(member)?;
-            let is_settled = here.0 == seq + 1 && here.1 == there;
+            let known = seam.known(member.into()).await?;
+            let here: HashMap<Name, Delta> =
+                known.sessions.into_iter().map(|delta| (name(&delta), delta)).collect();
+            let is_settled = known.next > seq && here == there;
             if is_settled || attempt == ATTEMPTS {
-                return Ok(difference(member.node, &here.1, &there));
+                return Ok(difference(member.node, &here, &there));
             }
             self.0.host.sleep(PAUSE).await?;
         }
         Err(Error::from("it was never compared"))
-    }
-
-    fn known_of(&self, member: Member) -> Result<(u64, HashMap<Name, Delta>)> {
-        let state = self.state();
-        let peer = state.peers.get(&member);
-        let peer = peer.ok_or_else(|| Error::unavailable("it left the cluster"))?;
-        Ok((peer.sessions.next, peer.sessions.all.clone()))
     }
 }
 

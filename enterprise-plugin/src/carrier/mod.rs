@@ -35,6 +35,9 @@ use wire::{Ask, Message};
 pub use compare::Comparison;
 pub use seam::Seam;
 
+/// After which time a directory that core did not take is asked for again.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// The plugin's side of the seam. Clones share it.
 pub struct Carrier<S>(Arc<Inner<S>>);
 
@@ -78,6 +81,10 @@ impl<S: Seam> Carrier<S> {
 
     /// The view in which this node is `me`. New members get this node's directory and keys.
     pub fn view(&self, me: Member, view: View) {
+        if self.state().me.is_some_and(|before| before != me) {
+            // Core has fenced itself meanwhile.
+            self.reset();
+        }
         let new = {
             let mut state = self.state();
             state.me = Some(me);
@@ -205,7 +212,7 @@ impl<S: Seam> Carrier<S> {
         let mut state = self.state();
         let Some(peer) = state.peers.get_mut(&from) else { return };
         if wanted.is_ok_and(|wanted| wanted >= seq + deltas.len() as u64) {
-            return peer.sessions.took(seq, &deltas);
+            return;
         }
         // A gap: until the directory is here, changes wait.
         peer.sessions.is_known = false;
@@ -215,13 +222,31 @@ impl<S: Seam> Carrier<S> {
 
     fn take_directory(&self, seam: &S, from: Member, seq: u64, sessions: &[Delta]) {
         if let Err(error) = seam.replace(from.into(), seq, sessions) {
-            return self.0.host.error(format!("a directory was not taken: {error}"));
+            self.0.host.warn(format!("the directory of node {} was not taken: {error}", from.node));
+            return self.want_later(from);
         }
         let early = match self.state().peers.get_mut(&from) {
-            Some(peer) => peer.sessions.replaced(seq, sessions),
+            Some(peer) => peer.sessions.replaced(),
             None => return,
         };
         early.into_iter().for_each(|(seq, deltas)| self.take_deltas(seam, from, seq, deltas));
+    }
+
+    /// Core takes no directory yet.
+    fn want_later(&self, from: Member) {
+        let carrier = self.clone();
+        self.0.tasks.spawn(async move {
+            if carrier.0.host.sleep(AGAIN).await.is_ok() {
+                let want = Message::WantDirectory.encode();
+                carrier
+                    .state()
+                    .peers
+                    .get_mut(&from)
+                    .into_iter()
+                    .for_each(|it| it.push(want.clone()));
+                (carrier.0.wake)();
+            }
+        });
     }
 
     /// Core is asked outside of the lock: it may be telling of a change.

@@ -1,6 +1,5 @@
 //! Another member as the carrier sees it: its two lanes, and what is known of its sessions.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,16 +47,13 @@ pub struct Peer {
     pub is_behind: bool,
 }
 
-/// The sessions of a peer as they were handed to core, for comparing.
+/// How far core knows the sessions of a peer.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    /// Its directory has arrived.
+    /// Its directory has arrived, and there was no gap since.
     pub is_known: bool,
-    /// The number of the next change.
-    pub next: u64,
     /// Changes that arrived before the directory.
-    pub early: Vec<(u64, Vec<Delta>)>,
-    pub all: HashMap<(u32, String, String), Delta>,
+    early: Vec<(u64, Vec<Delta>)>,
 }
 
 impl Peer {
@@ -144,28 +140,9 @@ impl Peer {
 }
 
 impl Sessions {
-    /// Remembers what core has taken.
-    pub fn took(&mut self, seq: u64, deltas: &[Delta]) {
-        let known = usize::try_from(self.next.saturating_sub(seq)).unwrap_or(usize::MAX);
-        for delta in deltas.iter().skip(known) {
-            let name = (delta.host, delta.account.clone(), delta.resource.clone());
-            let known = self.all.get(&name).map(|known| known.session);
-            match delta.gone {
-                // A session that was bound after it is another one.
-                true if known != Some(delta.session) => None,
-                true => self.all.remove(&name),
-                false => self.all.insert(name, delta.clone()),
-            };
-        }
-        self.next = self.next.max(seq + deltas.len() as u64);
-    }
-
-    /// The same for a whole directory; gives the changes that arrived before it.
-    pub fn replaced(&mut self, seq: u64, sessions: &[Delta]) -> Vec<(u64, Vec<Delta>)> {
-        self.all.clear();
-        self.next = 0;
-        self.took(0, sessions);
-        (self.next, self.is_known) = (seq + 1, true);
+    /// Core has the directory; gives the changes that arrived before it.
+    pub fn replaced(&mut self) -> Vec<(u64, Vec<Delta>)> {
+        self.is_known = true;
         std::mem::take(&mut self.early)
     }
 

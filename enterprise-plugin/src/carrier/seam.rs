@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use hearth_plugin_api::Result;
-use hearth_plugin_api::cluster::{Ack, ClusterHost, Delta, Envelope, Node};
+use hearth_plugin_api::cluster::{Ack, ClusterHost, Delta, Envelope, Known, Node};
 
 /// See [`ClusterHost`], whose functions these are.
 pub trait Seam: Clone + Send + Sync + 'static {
@@ -14,6 +14,7 @@ pub trait Seam: Clone + Send + Sync + 'static {
     fn replace(&self, node: Node, seq: u64, sessions: &[Delta]) -> Result<u64>;
     fn directory(&self) -> (u64, Vec<Delta>);
     fn invalidated(&self, topic: &str, key: &str);
+    fn known(&self, node: Node) -> impl Future<Output = Result<Known>> + Send;
     fn freeze(&self, session: &str, by: Node) -> impl Future<Output = Result<Vec<u8>>> + Send;
     fn release(&self, session: &str, by: Node) -> impl Future<Output = Result<()>> + Send;
     fn thaw(&self, session: &str) -> impl Future<Output = Result<()>> + Send;
@@ -58,6 +59,10 @@ impl Seam for ClusterHost {
 
     fn invalidated(&self, topic: &str, key: &str) {
         ClusterHost::invalidated(self, topic, key);
+    }
+
+    async fn known(&self, node: Node) -> Result<Known> {
+        ClusterHost::known(self, node).await
     }
 
     async fn freeze(&self, session: &str, by: Node) -> Result<Vec<u8>> {

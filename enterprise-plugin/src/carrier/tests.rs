@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use hearth_plugin_api::cluster::Known;
 use hearth_plugin_api::testing::{FakeHost, block_on};
 use hearth_plugin_api::{Error, ErrorKind, cluster};
 
@@ -86,6 +87,11 @@ impl Seam for Told {
 
     fn invalidated(&self, topic: &str, key: &str) {
         self.core().invalidated.push(format!("{topic}/{key}"));
+    }
+
+    async fn known(&self, node: Node) -> Result<Known> {
+        let known = self.core().known.get(&node).cloned().unwrap_or_default();
+        Ok(Known { next: known.0, sessions: known.1.into_values().collect() })
     }
 
     async fn freeze(&self, session: &str, _: Node) -> Result<Vec<u8>> {

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hearth_plugin_api::{Host, Result};
 
 use super::links::Links;
-use super::node::{Action, Beat, Input, Node, Terms};
+use super::node::{Action, Beat, HASTE, Input, Node, Terms};
 use super::{About, Member, Snapshot, State};
-use crate::engine::{Engine, Open, Wake};
+use crate::engine::{Engine, Event, Open, Wake};
 use crate::licence::Standing;
 use crate::licence::office;
 use crate::patience::within;
@@ -206,13 +206,24 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
     fn plan_beat(&self, sent: Duration, before: State) {
         let mut inner = self.inner();
         let is_news = inner.node.state() != before;
-        inner.next_beat = sent + if is_news { Duration::ZERO } else { inner.node.pace() };
+        let pace = match inner.links.is_any_refused() {
+            // Soon somebody is to be put out.
+            true => HASTE,
+            false => inner.node.pace(),
+        };
+        inner.next_beat = sent + if is_news { Duration::ZERO } else { pace };
     }
 
     /// The licence may be looked at later when the database is away.
     async fn look_at_licence(&self, now: Duration) {
-        if self.inner().looked.is_some_and(|looked| now.saturating_sub(looked) < LICENCE) {
-            return;
+        {
+            let inner = self.inner();
+            // The one thing that is missing: it may come at any moment.
+            let is_awaited = inner.snapshot.enabled && inner.standing.grant().is_none();
+            let is_new = |looked| now.saturating_sub(looked) < LICENCE;
+            if inner.looked.is_some_and(is_new) && !is_awaited {
+                return;
+            }
         }
         let look = office::look(&self.host);
         if let Ok(office) = within(&self.host, PATIENCE, DATABASE, look).await {
@@ -227,8 +238,12 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         let inner = &mut *self.inner();
         self.mind_engine(inner, me, now);
         let Some((_, engine)) = &inner.engine else { return Vec::new() };
-        let events = engine.events().into_iter();
-        events.filter_map(|event| inner.links.hear(event, now)).collect()
+        let events = engine.events();
+        if events.iter().any(|event| matches!(event, Event::Refused(_))) {
+            // Somebody is to be put out soon.
+            inner.next_beat = Duration::ZERO;
+        }
+        events.into_iter().filter_map(|event| inner.links.hear(event, now)).collect()
     }
 
     /// There is an engine for this run of this node, once its row is there and while clustering is on.

@@ -78,6 +78,11 @@ impl Links {
         up.filter_map(|known| known.word.map(|(_, word)| word.epoch)).max().unwrap_or_default()
     }
 
+    /// A machine answers that the process there has ended.
+    pub fn is_any_refused(&self) -> bool {
+        self.0.values().any(|known| matches!(known.link, State::Refused))
+    }
+
     /// How these members look over the links. One that was never seen counts as down from now on; what
     /// is neither up nor asked for is forgotten.
     pub fn peers(&mut self, members: &[Member], now: Duration) -> Vec<Peer> {

@@ -21,7 +21,8 @@ pub use admission::Terms;
 
 /// From one beat to the next.
 pub const BEAT: Duration = Duration::from_millis(500);
-const HASTE: Duration = Duration::from_millis(100);
+/// The same when something is about to happen.
+pub const HASTE: Duration = Duration::from_millis(100);
 /// How long a node may act after it sent a beat.
 pub const LEASE: Duration = Duration::from_millis(2500);
 /// A node without a beat for this time says that it misses the database.

@@ -1,6 +1,6 @@
 //! Core, as the plugin that carries its traffic sees it.
 
-use super::{Ack, ClusterHostCall, Delta, Envelope, LeaseState, Node, View};
+use super::{Ack, ClusterHostCall, Delta, Envelope, Known, LeaseState, Node, View};
 use crate::abi;
 use crate::error::{Result, from_abi};
 use crate::host::read;
@@ -144,6 +144,13 @@ impl ClusterHost {
     /// The serving lease as this node sees it.
     pub async fn lease(&self) -> Result<LeaseState> {
         let head = serde_json::to_string(&ClusterHostCall::Lease)?;
+        let answer = from_abi(self.0.call(head.into(), Vec::new().into()).await)?;
+        read(&answer.head)
+    }
+
+    /// What core knows of another node's sessions, for comparing. `Unsupported` by an older server.
+    pub async fn known(&self, node: Node) -> Result<Known> {
+        let head = serde_json::to_string(&ClusterHostCall::Known { node })?;
         let answer = from_abi(self.0.call(head.into(), Vec::new().into()).await)?;
         read(&answer.head)
     }

@@ -58,9 +58,14 @@ struct Room {
 
 impl Room {
     fn of(nodes: u32) -> Room {
+        let room = Room::unlicensed(nodes);
+        block_on(office::start_evaluation(&room.server.host(), "admin")).expect("started");
+        room
+    }
+
+    fn unlicensed(nodes: u32) -> Room {
         let server = FakeHost::start::<Enterprise>().expect("it starts");
         let host = server.host();
-        block_on(office::start_evaluation(&host, "admin")).expect("started");
         block_on(store::set_enabled(&host, true, 1)).expect("enabled");
         let hub = Hub::default();
         let start = |node| {
@@ -106,6 +111,16 @@ fn nodes_of_one_database_form_a_cluster() {
         let held = done.iter().position(|action| matches!(action, Action::Hold { .. }));
         assert!(entered.expect("entered") < held.expect("held"));
     }
+}
+
+#[test]
+fn a_licence_that_comes_last_counts_at_once() {
+    let room = Room::unlicensed(1);
+    room.run(Duration::from_secs(2));
+    assert!(room.members().is_empty(), "there is no licence");
+    block_on(office::start_evaluation(&room.server.host(), "admin")).expect("started");
+    room.run(Duration::from_secs(1));
+    assert_eq!(room.members(), [1]);
 }
 
 #[test]
