@@ -1,7 +1,7 @@
 //! The accounts of this server: made, changed, listed, and asked at each login.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -78,7 +78,12 @@ pub struct Accounts {
     iterations: NonZeroU32,
     cache: Mutex<Cache>,
     events: Arc<Events>,
+    /// Told of every change.
+    listener: OnceLock<Listener>,
 }
+
+/// Told the host and the prepared name of an account.
+type Listener = Box<dyn Fn(HostId, &str) + Send + Sync>;
 
 struct Cache {
     logins: Generations<Key, (Timestamp, Arc<Login>)>,
@@ -130,7 +135,16 @@ impl Accounts {
         let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
         let (cache, events) = (Mutex::new(Cache::empty(0)), Arc::default());
         let iterations = DEFAULT_ITERATIONS;
-        Ok(Accounts { db, clock, derivation, secret, iterations, cache, events })
+        Ok(Accounts {
+            db,
+            clock,
+            derivation,
+            secret,
+            iterations,
+            cache,
+            events,
+            listener: OnceLock::new(),
+        })
     }
 
     /// The same, which tells `events` who comes and goes.
@@ -327,7 +341,7 @@ impl Accounts {
 
     /// Forgets what is remembered of a name, because another node has changed it.
     pub fn invalidate(&self, host: HostId, username: &str) {
-        self.forget(&(host, username.into()));
+        self.cache.lock().forget(&(host, username.into()));
     }
 
     /// Forgets everything, because other nodes may have changed anything.
@@ -336,8 +350,16 @@ impl Accounts {
         *cache = Cache::empty(cache.changes + 1);
     }
 
+    /// Calls `changed` with host and prepared name of every account that is changed here.
+    pub fn on_change(&self, changed: impl Fn(HostId, &str) + Send + Sync + 'static) {
+        self.listener.set(Box::new(changed)).ok();
+    }
+
     fn forget(&self, key: &Key) {
         self.cache.lock().forget(key);
+        if let Some(changed) = self.listener.get() {
+            changed(key.0, &key.1);
+        }
     }
 
     async fn derive(&self, password: &str) -> Result<Credentials, AccountError> {

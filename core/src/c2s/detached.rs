@@ -29,6 +29,7 @@ pub(super) async fn detached(mut session: Held) -> Outcome {
     resumable.asked = false;
     let deadline = Instant::now() + resumable.window;
     session.shared.leave();
+    session.c2s.router.registry.changed(&session.shared);
     // What waits for a client that is away has waited long enough for an acknowledgement.
     let mut spool = Some(Instant::now());
     let mut inbox = VecDeque::new();

@@ -266,7 +266,7 @@ impl C2s {
         let stays = |old: &Entry| match old {
             // A client that lost its connection has no other way back to its resource.
             Entry::Local(old) => refuses && old.is_connected(),
-            Entry::Remote(_) => refuses,
+            Entry::Remote(old) => refuses && old.is_connected(),
         };
         let place = registry.bind_unless(&shared, stays);
         if matches!(place, Place::Taken) {
@@ -278,11 +278,15 @@ impl C2s {
             shared.mailbox.order(Order::Close(CloseReason::Shutdown));
         }
         let held = Held::new(self, Box::new(Session::new(shared)));
-        if let Place::Replaced(Entry::Local(old)) = place {
-            let (done, over) = oneshot::channel();
-            old.mailbox.order(Order::Replace(done));
-            // It answers by dropping its end, when everything is done.
-            let _ = timeout(HANDOVER, over).await;
+        match place {
+            Place::Replaced(Entry::Local(old)) => {
+                let (done, over) = oneshot::channel();
+                old.mailbox.order(Order::Replace(done));
+                // It answers by dropping its end, when everything is done.
+                let _ = timeout(HANDOVER, over).await;
+            }
+            Place::Replaced(Entry::Remote(old)) => self.router.nodes.replaced(&old).await,
+            Place::Free | Place::Taken => {}
         }
         self.tell(Happened::SessionOpened, &held);
         match self.still_allowed(&held).await {
@@ -349,6 +353,7 @@ impl C2s {
     fn wake(&self, session: &mut Session) -> bool {
         let Session { shared, resumable: Some(resumable), .. } = session else { return false };
         shared.heard();
+        self.router.registry.changed(shared);
         resumable.asked = false;
         let mut waiting = VecDeque::new();
         let is_whole = shared.mailbox.catch_up(&mut waiting);

@@ -1,17 +1,16 @@
 //! Instant messaging and presence (RFC 6121): roster, subscriptions, presence, and what happens to
 //! messages that nobody takes.
 
+mod nodes;
 pub mod offline;
 pub mod presence;
 pub mod roster;
 mod stored;
 pub mod subscription;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::sync::{Arc, OnceLock, Weak};
-
-use smallvec::SmallVec;
 
 use crate::auth::accounts::Accounts;
 use crate::clock::Clock;
@@ -21,7 +20,7 @@ use crate::jid::Jid;
 use crate::properties::{Declared, Live, Properties, Property};
 use crate::router::{Hosts, Out, Router};
 use crate::session::registry::Entries;
-use crate::session::{Entry, Registry, Shared, ToOverride};
+use crate::session::{Entry, Registry, ToOverride};
 use crate::shutdown::Tracker;
 use crate::stanza::Stanza;
 use crate::storage::{BoxFuture, Db, Migration, StorageError};
@@ -134,9 +133,6 @@ pub struct Im {
     router: OnceLock<Weak<Router>>,
 }
 
-/// Sessions of one account on this node.
-type Sessions = SmallVec<[Arc<Shared>; 2]>;
-
 impl Im {
     pub fn new(parts: Parts) -> Arc<Im> {
         let Parts { db, registry, hosts, directory, clock, tracker, settings, events } = parts;
@@ -183,6 +179,7 @@ impl Im {
         });
         remove.await?;
         self.rosters.forget(key);
+        self.tell_roster(key);
         self.spool.forget(key);
         let mut out = Out::default();
         for item in roster.items() {
@@ -202,34 +199,27 @@ impl Im {
         Box::pin(async move { db.append_ready().await })
     }
 
-    /// The account's sessions on this node that `wanted` picks.
-    fn sessions(&self, owner: &Jid, wanted: impl Fn(&Entry) -> bool) -> Sessions {
+    /// The account's sessions that `wanted` picks, on all nodes.
+    fn sessions(&self, owner: &Jid, wanted: impl Fn(&Entry) -> bool) -> Entries {
         let (Some(host), Some(local)) = (self.hosts.find(owner.domain()), owner.local()) else {
-            return Sessions::new();
+            return Entries::new();
         };
         self.select(host, local, wanted).map(|(_, sessions)| sessions).unwrap_or_default()
     }
 
-    /// The same, with the account's number; `None` when it has no session at all.
+    /// The same, with the account's number if it is known; `None` when it has no session at all.
     fn select(
         &self,
         host: HostId,
         local: &str,
         wanted: impl Fn(&Entry) -> bool,
-    ) -> Option<(Option<AccountId>, Sessions)> {
-        let choose =
-            |entries: &[Entry]| entries.iter().filter(|e| wanted(e)).cloned().collect::<Entries>();
-        let (account, entries) = self.registry.select(host, local, choose)?;
-        let local = entries.into_iter().filter_map(|entry| match entry {
-            Entry::Local(session) => Some(session),
-            // Its own node computes what it gets.
-            Entry::Remote(_) => None,
-        });
-        Some((account, local.collect()))
+    ) -> Option<(Option<AccountId>, Entries)> {
+        let choose = |entries: &[Entry]| entries.iter().filter(|e| wanted(e)).cloned().collect();
+        self.registry.select(host, local, choose)
     }
 
     /// One stanza for some sessions of one account, each under its own address.
-    fn fan_out(&self, stanza: &Arc<Stanza>, to: &[Arc<Shared>], out: &mut Out) {
+    fn fan_out(&self, stanza: &Arc<Stanza>, to: &[Entry], out: &mut Out) {
         out.fan_out(stanza, ToOverride::Own, to);
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Timestamp;
 use crate::properties::Live;
-use crate::session::{Envelope, Origin, Session};
+use crate::session::{Envelope, Origin, Session, Shared};
 use crate::stanza::{Kind, RootNamespace};
 use crate::storage::migrate;
 use crate::storage::testing::{self, TestDb};
@@ -27,6 +27,12 @@ pub struct World {
 }
 
 struct Names(HashMap<String, AccountId>);
+
+/// The accounts of [`NAMES`].
+pub fn directory() -> Arc<dyn Directory> {
+    let accounts = NAMES.iter().map(|name| (name.to_string(), key(name).account));
+    Arc::new(Names(accounts.collect()))
+}
 
 impl Directory for Names {
     fn peek(&self, _host: HostId, local: &str) -> Option<Option<AccountId>> {
@@ -77,12 +83,11 @@ impl World {
         let clock = Clock::fake(NOW);
         migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
         let registry = Arc::new(Registry::default());
-        let accounts = NAMES.iter().map(|name| (name.to_string(), key(name).account));
         let im = Im::new(Parts {
             db: test.db.clone(),
             registry: registry.clone(),
             hosts: Arc::new(Hosts::new(jid("hearth.example"))),
-            directory: Arc::new(Names(accounts.collect())),
+            directory: directory(),
             clock: clock.clone(),
             tracker: Tracker::new(Arc::new(Counter::default())),
             settings,
@@ -156,7 +161,8 @@ impl World {
             while let Some(stanza) = out.routes.pop_front() {
                 self.route(stanza, &mut out);
             }
-            for (session, envelope) in out.deliveries.drain(..) {
+            for (to, envelope) in out.deliveries.drain(..) {
+                let Entry::Local(session) = to else { panic!("there are no other nodes") };
                 session.mailbox.push(envelope).ok();
             }
             let Some(work) = out.work.pop_front() else { return };

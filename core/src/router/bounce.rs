@@ -38,8 +38,8 @@ impl Router {
             self.registry.resource(host, local, resource)
         });
         match place {
-            Some(Entry::Local(session)) => out.deliveries.push((session, envelope)),
-            Some(Entry::Remote(_)) | None => self.undelivered(None, envelope, out),
+            Some(session) => out.send(&session, envelope),
+            None => self.undelivered(None, envelope, out),
         }
     }
 
@@ -56,6 +56,9 @@ impl Router {
             }
             if let (Some(session), true) = (session, duty.is_spooled()) {
                 return self.im.spooled_free(session, duty.id);
+            }
+            if duty.refuse() {
+                return;
             }
         }
         let (Some(to), Kind::Message(kind)) = (stanza.head.to.clone(), stanza.head.kind) else {

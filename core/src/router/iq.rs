@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::{Out, Router};
 use crate::host::HostId;
 use crate::ns;
-use crate::session::{Entry, Shared};
+use crate::session::{Entry, Envelope, Shared};
 use crate::stanza::Condition;
 use crate::stanza::{IqType, Kind, Stanza};
 
@@ -108,10 +108,8 @@ impl Router {
     /// An IQ for one resource (RFC 6121 §8.5.3.1, §8.5.3.2.3).
     pub(super) fn iq_to_resource(&self, entry: Option<Entry>, stanza: Stanza, out: &mut Out) {
         match entry {
-            Some(Entry::Local(session)) => out.deliver(&session, Arc::new(stanza)),
-            Some(Entry::Remote(_)) | None => {
-                self.refuse(&stanza, Condition::ServiceUnavailable, out);
-            }
+            Some(entry) => out.send(&entry, Envelope::new(Arc::new(stanza))),
+            None => self.refuse(&stanza, Condition::ServiceUnavailable, out),
         }
     }
 }

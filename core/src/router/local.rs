@@ -150,9 +150,6 @@ impl Router {
         if entries.is_empty() {
             return self.nobody_takes(mail, out);
         }
-        if mail.duty.is_none() && needs_duty(&entries) && is_durable(&mail.stanza) {
-            mail.duty = Some(Arc::new(Duty::new(self.clock.stanza_id(), None)));
-        }
         self.deliver_to(&entries, Arc::new(mail.stanza), mail.duty, out);
     }
 
@@ -161,9 +158,12 @@ impl Router {
         &self,
         entries: &Entries,
         stanza: Arc<Stanza>,
-        duty: Option<Arc<Duty>>,
+        mut duty: Option<Arc<Duty>>,
         out: &mut Out,
     ) {
+        if duty.is_none() && needs_duty(entries) && is_durable(&stanza) {
+            duty = Some(Arc::new(Duty::new(self.clock.stanza_id(), None)));
+        }
         if self.guests.watch(guests::Phase::ToSession, stanza.head.kind) {
             return self.deliver_past_guests(entries, &stanza, duty, out);
         }
@@ -183,13 +183,7 @@ impl Router {
         }
         for (entry, stanza) in envelopes {
             let envelope = Envelope { stanza, to: ToOverride::Keep, duty: duty.clone() };
-            match entry {
-                Entry::Local(session) => out.deliveries.push((session.clone(), envelope)),
-                Entry::Remote(remote) => {
-                    remote.shut();
-                    out.returned.push_back((None, envelope));
-                }
-            }
+            out.send(entry, envelope);
         }
     }
 

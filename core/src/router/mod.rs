@@ -10,7 +10,7 @@ use crate::im::{Directory, Im};
 use crate::jid::Jid;
 use crate::services::archive::Archive;
 use crate::session::duty::is_durable;
-use crate::session::{Pending, Registry, Session, Shared};
+use crate::session::{Entry, Pending, Registry, Session, Shared};
 use crate::stanza::{Defect, Kind, Stanza};
 use crate::telemetry::Counter;
 
@@ -192,15 +192,26 @@ impl Router {
             while let Some(stanza) = out.routes.pop_front() {
                 self.route(stanza, out);
             }
+            let mut far = Vec::new();
             let mut deliveries = out.deliveries.drain(..).peekable();
-            while let Some((session, envelope)) = deliveries.next() {
-                let same = |(to, _): &(Arc<Shared>, _)| Arc::ptr_eq(to, &session);
+            while let Some((to, envelope)) = deliveries.next() {
+                let session = match to {
+                    Entry::Local(session) => session,
+                    Entry::Remote(session) => {
+                        far.push((session, envelope));
+                        continue;
+                    }
+                };
+                let same = |(to, _): &(Entry, _)| to.is(&session);
                 let more = std::iter::from_fn(|| Some(deliveries.next_if(same)?.1));
                 let refused = session.mailbox.push_all(std::iter::once(envelope).chain(more));
                 let refused = refused.into_iter().map(|envelope| (Some(session.clone()), envelope));
                 out.returned.extend(refused);
             }
             drop(deliveries);
+            if !far.is_empty() {
+                self.nodes.send(far, &mut out.returned);
+            }
             // The session ended between look-up and delivery: as if it had not been found.
             let Some((session, envelope)) = out.returned.pop_front() else {
                 return !out.work.is_empty();

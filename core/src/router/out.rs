@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::session::{Duty, Envelope, Shared, ToOverride};
+use crate::session::{Entry, Envelope, Shared, ToOverride};
 use crate::stanza::Stanza;
 
 /// Something that must wait (for the database, a plugin) before more can be done for the same
@@ -16,8 +16,8 @@ pub type Work = Pin<Box<dyn Future<Output = Out> + Send>>;
 /// The output sink of the router. Reused: empty ones hold no memory worth mention.
 #[derive(Default)]
 pub struct Out {
-    /// Stanzas for sessions on this node, in order.
-    pub deliveries: Vec<(Arc<Shared>, Envelope)>,
+    /// Stanzas for sessions, wherever they are, in order.
+    pub deliveries: Vec<(Entry, Envelope)>,
     /// Stanzas that the server generated and that are still to be routed, stamped with `from`.
     pub routes: VecDeque<Stanza>,
     /// What was on its way to a session that is gone, in order.
@@ -29,12 +29,12 @@ pub struct Out {
 impl Out {
     /// To one session, as it is.
     pub fn deliver(&mut self, to: &Arc<Shared>, stanza: Arc<Stanza>) {
-        self.deliveries.push((to.clone(), Envelope::new(stanza)));
+        self.deliveries.push((Entry::Local(to.clone()), Envelope::new(stanza)));
     }
 
-    /// To one session, with what is owed to its sender.
-    pub fn deliver_for(&mut self, to: &Arc<Shared>, stanza: Arc<Stanza>, duty: Option<Arc<Duty>>) {
-        self.deliveries.push((to.clone(), Envelope { stanza, to: ToOverride::Keep, duty }));
+    /// To one session, wherever it is.
+    pub fn send(&mut self, to: &Entry, envelope: Envelope) {
+        self.deliveries.push((to.clone(), envelope));
     }
 
     /// One stanza for many sessions; each reads its own address in `to`.
@@ -42,11 +42,10 @@ impl Out {
         &mut self,
         stanza: &Arc<Stanza>,
         to: ToOverride,
-        recipients: impl IntoIterator<Item = &'a Arc<Shared>>,
+        recipients: impl IntoIterator<Item = &'a Entry>,
     ) {
         for recipient in recipients {
-            let envelope = Envelope { stanza: stanza.clone(), to, duty: None };
-            self.deliveries.push((recipient.clone(), envelope));
+            self.send(recipient, Envelope { stanza: stanza.clone(), to, duty: None });
         }
     }
 

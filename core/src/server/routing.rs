@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::Foundation;
+use crate::auth::accounts::Accounts;
+use crate::host::HostId;
 use crate::im::{self, Im};
 use crate::jid::Jid;
 use crate::ns;
@@ -44,12 +46,19 @@ impl Routing {
             events: events.clone(),
         });
         let archive = Archive::new(db.clone(), properties.live(&archive::ENABLED), events);
+        let nodes = Nodes::new(cluster::Parts {
+            registry: registry.clone(),
+            clock: clock.clone(),
+            tracker: tracker.clone(),
+        });
+        follow_accounts(accounts, &nodes);
         let removal = Removal {
             accounts: accounts.clone(),
             im: im.clone(),
             archive: archive.clone(),
             groups: Groups(db.clone()),
             registry: registry.clone(),
+            nodes: nodes.clone(),
             hosts: hosts.clone(),
         };
         let services = Arc::new(Services {
@@ -61,11 +70,6 @@ impl Routing {
             disco: xep::disco(),
             clock: clock.clone(),
             started: clock.now(),
-        });
-        let nodes = Nodes::new(cluster::Parts {
-            registry: registry.clone(),
-            clock: clock.clone(),
-            tracker: tracker.clone(),
         });
         let router = Arc::new(Router {
             hosts,
@@ -86,6 +90,26 @@ impl Routing {
         router.nodes.set_router(&router);
         Routing { router, removal, services }
     }
+}
+
+/// The topic of changed accounts: number of the host and prepared name.
+const ACCOUNT: &str = "account";
+
+/// What is remembered of accounts is forgotten on all nodes when one of them changes it.
+fn follow_accounts(accounts: &Arc<Accounts>, nodes: &Arc<Nodes>) {
+    let told = Arc::downgrade(nodes);
+    accounts.on_change(move |host, name| {
+        if let Some(nodes) = told.upgrade() {
+            nodes.invalidate(ACCOUNT, &format!("{}/{name}", host.0));
+        }
+    });
+    let accounts = accounts.clone();
+    nodes.listen(ACCOUNT, move |key| match key.split_once('/') {
+        Some((host, name)) if host.parse().is_ok_and(|host: i32| host == HostId::FIRST.0) => {
+            accounts.invalidate(HostId::FIRST, name);
+        }
+        _ => accounts.forget_all(),
+    });
 }
 
 fn iqs(services: &Arc<Services>) -> IqTable {

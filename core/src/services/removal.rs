@@ -7,11 +7,11 @@ use crate::host::HostId;
 use crate::im::Im;
 use crate::im::roster::Key;
 use crate::jid::Jid;
+use crate::router::cluster::Nodes;
 use crate::router::{Hosts, Out};
 use crate::services::archive::Archive;
 use crate::services::groups::Groups;
-use crate::session::registry::Entries;
-use crate::session::{CloseReason, Entry, Order, Registry};
+use crate::session::Registry;
 
 /// Removes accounts with everything that belongs to them.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ pub struct Removal {
     pub archive: Arc<Archive>,
     pub groups: Groups,
     pub registry: Arc<Registry>,
+    pub nodes: Arc<Nodes>,
     pub hosts: Arc<Hosts>,
 }
 
@@ -30,15 +31,7 @@ impl Removal {
     /// What its contacts must learn is for the caller to perform.
     pub async fn remove(&self, host: HostId, username: &str) -> Result<Out, AccountError> {
         let account = self.accounts.delete(host, username).await?;
-        if let Some((_, sessions)) =
-            self.registry.select(host, username, |entries| Entries::from(entries))
-        {
-            for session in sessions {
-                if let Entry::Local(session) = session {
-                    session.mailbox.order(Order::Close(CloseReason::Kicked));
-                }
-            }
-        }
+        self.nodes.end_sessions(host, username);
         self.archive.account_removed(host, account).await?;
         self.groups.account_removed(host, account).await?;
         let owner = Jid::from_parts(Some(username), self.hosts.domain(host).as_str(), None)?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::Shared;
+use super::acks::{Outcome, Ticket};
 use crate::clock::StanzaId;
 use crate::stanza::{Kind, Marks, MessageType, Stanza};
 
@@ -36,11 +37,19 @@ pub struct Duty {
     spooling: AtomicBool,
     /// A row of the offline table holds the message.
     spooled: AtomicBool,
-    /// The sender's acknowledgement that waits; `None` when it promised nothing.
-    waiting: Option<Pending>,
+    /// Who must be told that the message is safe; `None` when nobody was promised anything.
+    waiting: Option<Waiting>,
     released: AtomicBool,
     /// Envelopes that still may bring the message to a client.
     holders: AtomicU32,
+}
+
+/// Who waits for a message to be safe.
+#[derive(Debug)]
+enum Waiting {
+    Sender(Pending),
+    /// Another node keeps a copy until then.
+    Origin(Ticket),
 }
 
 /// One place in a sender's watermark.
@@ -53,6 +62,15 @@ pub struct Pending {
 
 impl Duty {
     pub fn new(id: StanzaId, waiting: Option<Pending>) -> Duty {
+        Duty::waited_for(id, waiting.map(Waiting::Sender))
+    }
+
+    /// The duty of a message that came from another node.
+    pub fn from_node(id: StanzaId, ticket: Ticket) -> Duty {
+        Duty::waited_for(id, Some(Waiting::Origin(ticket)))
+    }
+
+    fn waited_for(id: StanzaId, waiting: Option<Waiting>) -> Duty {
         Duty {
             id,
             done: AtomicBool::new(false),
@@ -87,7 +105,7 @@ impl Duty {
     /// now to be removed.
     pub fn done(&self) -> bool {
         let first = !self.done.swap(true, Ordering::SeqCst);
-        self.release();
+        self.settle(Outcome::Delivered);
         first && self.is_spooled()
     }
 
@@ -95,16 +113,43 @@ impl Duty {
         self.done.load(Ordering::Acquire)
     }
 
-    /// The message is committed in the archive: the sender may forget it.
+    /// The message is committed, or its sender was answered: he may forget it.
     pub fn release(&self) {
-        if let Some(pending) = &self.waiting
-            && !self.released.swap(true, Ordering::AcqRel)
-        {
-            pending.sender.settle(pending.seq);
+        self.settle(Outcome::Committed);
+    }
+
+    /// Nobody here has the message: the node that keeps a copy finds it another home. False when none
+    /// does, or when it was told already that it need not.
+    pub fn refuse(&self) -> bool {
+        match &self.waiting {
+            Some(Waiting::Origin(ticket)) if !self.released.swap(true, Ordering::AcqRel) => {
+                ticket.tell(Outcome::Refused);
+                true
+            }
+            _ => false,
         }
     }
 
-    /// True while a sender's acknowledgement waits for this message.
+    /// The copy that another node keeps, as long as it was not told.
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match &self.waiting {
+            Some(Waiting::Origin(ticket)) if self.is_awaited() => Some(ticket),
+            _ => None,
+        }
+    }
+
+    fn settle(&self, outcome: Outcome) {
+        let Some(waiting) = &self.waiting else { return };
+        if self.released.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match waiting {
+            Waiting::Sender(pending) => pending.sender.settle(pending.seq),
+            Waiting::Origin(ticket) => ticket.tell(outcome),
+        }
+    }
+
+    /// True while a sender, or another node, waits for this message.
     pub fn is_awaited(&self) -> bool {
         self.waiting.is_some() && !self.released.load(Ordering::Acquire)
     }

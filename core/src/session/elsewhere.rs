@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::changes;
 use super::mailbox::Order;
@@ -24,6 +24,19 @@ pub(super) struct Peers {
     /// The number of the change that is wanted next.
     next: HashMap<Node, u64>,
     gone: HashSet<Node>,
+}
+
+/// Sessions that lost their resource to another node, as long as they have not ended: that node may
+/// ask for it.
+#[derive(Debug, Default)]
+pub(super) struct Losers(HashMap<u64, oneshot::Receiver<()>>);
+
+impl Losers {
+    fn add(&mut self, session: u64, over: oneshot::Receiver<()>) {
+        // It is told by being dropped.
+        self.0.retain(|_, over| matches!(over.try_recv(), Err(TryRecvError::Empty)));
+        self.0.insert(session, over);
+    }
 }
 
 /// The name of a host.
@@ -60,6 +73,12 @@ impl Registry {
         self.changes.is_on()
     }
 
+    /// The end of a session of this node that lost its resource to another one; `None` when it is
+    /// known to nobody any more.
+    pub fn loser(&self, session: u64) -> Option<oneshot::Receiver<()>> {
+        self.losers.lock().0.remove(&session)
+    }
+
     /// Something about a session of this node changed that others see.
     pub fn changed(&self, session: &Arc<super::Shared>) {
         if !self.changes.is_on() {
@@ -67,9 +86,9 @@ impl Registry {
         }
         let local = session.jid.local().unwrap_or_default();
         let shard = self.shard(session.host, local).read();
-        let is_it = |e: &Entry| matches!(e, Entry::Local(s) if Arc::ptr_eq(s, session));
+        let account = shard.get(&KeyRef(session.host, local));
         // Under the lock, so that nothing follows its end.
-        if shard.get(&KeyRef(session.host, local)).is_some_and(|a| a.entries.iter().any(is_it)) {
+        if account.is_some_and(|account| account.entries.iter().any(|entry| entry.is(session))) {
             self.changes.changed(session);
         }
     }
@@ -142,21 +161,16 @@ impl Registry {
 
     /// Stanzas for the node's sessions find their way again.
     pub fn reopen(&self, node: Node) {
-        self.each_remote(|session| {
-            if session.node == node {
-                session.reopen();
-            }
+        self.each(|session| match session {
+            Entry::Remote(session) if session.node == node => session.reopen(),
+            Entry::Remote(_) | Entry::Local(_) => {}
         });
     }
 
-    /// Every session on other nodes, in no order.
-    pub fn each_remote(&self, mut visit: impl FnMut(&Arc<RemoteSession>)) {
+    /// Every session on all nodes, in no order.
+    pub fn each(&self, mut visit: impl FnMut(&Entry)) {
         for shard in &self.shards {
-            for entry in shard.read().values().flat_map(|account| &account.entries) {
-                if let Entry::Remote(session) = entry {
-                    visit(session);
-                }
-            }
+            shard.read().values().flat_map(|account| &account.entries).for_each(&mut visit);
         }
     }
 
@@ -207,8 +221,9 @@ impl Registry {
             self.uncount();
             drop(shard);
             tracing::info!(jid = %loser.jid, "the resource was bound on another node");
-            // Nobody waits for its end here.
-            loser.mailbox.order(Order::Replace(oneshot::channel().0));
+            let (done, over) = oneshot::channel();
+            self.losers.lock().add(loser.id, over);
+            loser.mailbox.order(Order::Replace(done));
         }
     }
 

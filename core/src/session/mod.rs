@@ -13,6 +13,7 @@ use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 
+pub mod acks;
 mod changes;
 pub mod duty;
 mod elsewhere;
@@ -25,6 +26,7 @@ pub mod remote;
 pub mod resume;
 pub mod watermark;
 
+pub use acks::{Ack, Acks, Outcome, Ticket};
 pub use duty::{Duty, Pending};
 pub use ended::Ended;
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};

@@ -2,9 +2,8 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
-use super::Shared;
+use super::Entry;
 use crate::host::HostId;
 
 /// Which sessions are asked for.
@@ -40,7 +39,7 @@ impl<'w> Page<'w> {
             && last.is_none_or(|last| name <= last.key().0)
     }
 
-    pub(super) fn offer(&mut self, session: &Arc<Shared>, wanted: impl Fn(&Shared) -> bool) {
+    pub(super) fn offer(&mut self, session: &Entry, wanted: impl Fn(&Entry) -> bool) {
         let session = ByName(session.clone());
         if session.key() > self.window.after && wanted(&session.0) {
             self.found.push(session);
@@ -50,17 +49,17 @@ impl<'w> Page<'w> {
         }
     }
 
-    pub(super) fn into_sessions(self) -> Vec<Arc<Shared>> {
+    pub(super) fn into_sessions(self) -> Vec<Entry> {
         self.found.into_sorted_vec().into_iter().map(|session| session.0).collect()
     }
 }
 
 /// A session in the order of pages.
-struct ByName(Arc<Shared>);
+struct ByName(Entry);
 
 impl ByName {
     fn key(&self) -> (&str, &str) {
-        (self.0.jid.local().unwrap_or_default(), self.0.resource())
+        (self.0.jid().local().unwrap_or_default(), self.0.resource())
     }
 }
 
@@ -86,11 +85,13 @@ impl Ord for ByName {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::Timestamp;
     use crate::host::AccountId;
     use crate::jid::Jid;
-    use crate::session::{Origin, Registry};
+    use crate::session::{Origin, Registry, Shared};
 
     const HOST: HostId = HostId::FIRST;
 
@@ -109,8 +110,8 @@ mod tests {
         registry
     }
 
-    fn names(sessions: &[Arc<Shared>]) -> Vec<&str> {
-        sessions.iter().map(|session| session.jid.as_str()).collect()
+    fn names(sessions: &[Entry]) -> Vec<&str> {
+        sessions.iter().map(|session| session.jid().as_str()).collect()
     }
 
     fn window<'w>(prefix: &'w str, after: (&'w str, &'w str), limit: usize) -> Window<'w> {
@@ -124,7 +125,7 @@ mod tests {
         loop {
             let page = registry.page(window("", (&after.0, &after.1), 7), |_| true);
             let Some(last) = page.last() else { break };
-            after = (last.jid.local().unwrap().to_owned(), last.resource().to_owned());
+            after = (last.jid().local().unwrap().to_owned(), last.resource().to_owned());
             all.extend(names(&page).into_iter().map(str::to_owned));
         }
         assert_eq!(all.len(), 200);

@@ -11,10 +11,11 @@ use smallvec::SmallVec;
 
 use super::Shared;
 use super::changes::Changes;
-use super::elsewhere::Peers;
+use super::elsewhere::{Losers, Peers};
 use super::page::{Page, Window};
 pub use super::remote::RemoteSession;
 use crate::host::{AccountId, HostId};
+use crate::jid::Jid;
 
 const SHARDS: usize = 64;
 
@@ -31,6 +32,19 @@ impl Entry {
             Entry::Local(session) => session.resource(),
             Entry::Remote(session) => session.resource(),
         }
+    }
+
+    /// The full address.
+    pub fn jid(&self) -> &Jid {
+        match self {
+            Entry::Local(session) => &session.jid,
+            Entry::Remote(session) => &session.jid,
+        }
+    }
+
+    /// Is this session of this node.
+    pub fn is(&self, session: &Arc<Shared>) -> bool {
+        matches!(self, Entry::Local(own) if Arc::ptr_eq(own, session))
     }
 
     /// Can be handed stanzas at all.
@@ -124,6 +138,7 @@ pub struct Registry {
     local: AtomicUsize,
     pub(super) changes: Changes,
     pub(super) peers: Mutex<Peers>,
+    pub(super) losers: Mutex<Losers>,
 }
 
 impl Default for Registry {
@@ -136,6 +151,7 @@ impl Default for Registry {
             local: AtomicUsize::new(0),
             changes: Changes::default(),
             peers: Mutex::default(),
+            losers: Mutex::default(),
         }
     }
 }
@@ -203,8 +219,9 @@ impl Registry {
         let key = KeyRef(session.host, local);
         let mut shard = self.shard(session.host, local).write();
         let Some(account) = shard.get_mut(&key) else { return false };
-        let is_it = |e: &Entry| matches!(e, Entry::Local(s) if Arc::ptr_eq(s, session));
-        let Some(at) = account.entries.iter().position(is_it) else { return false };
+        let Some(at) = account.entries.iter().position(|entry| entry.is(session)) else {
+            return false;
+        };
         account.entries.swap_remove(at);
         if account.entries.is_empty() {
             shard.remove(&key);
@@ -256,9 +273,9 @@ impl Registry {
         }
     }
 
-    /// A page of the sessions on this node for which `wanted` holds. All accounts are looked at,
-    /// but what lies before or behind the page costs a comparison of names only.
-    pub fn page(&self, window: Window<'_>, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
+    /// A page of the sessions of all nodes for which `wanted` holds. All accounts are looked at, but
+    /// what lies before or behind the page costs a comparison of names only.
+    pub fn page(&self, window: Window<'_>, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let mut page = Page::new(window);
         for shard in &self.shards {
             let shard = shard.read();
@@ -266,9 +283,7 @@ impl Registry {
                 page.covers(*host, name).then_some(&account.entries)
             });
             for entry in covered.collect::<Vec<_>>().into_iter().flatten() {
-                if let Entry::Local(session) = entry {
-                    page.offer(session, &wanted);
-                }
+                page.offer(entry, &wanted);
             }
         }
         page.into_sessions()

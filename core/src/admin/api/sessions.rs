@@ -1,4 +1,4 @@
-//! `/sessions`: who is connected to this node.
+//! `/sessions`: who is connected, to this node or to another one of its cluster.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Api, Call, Page, Problem, Route};
+use crate::clock::Timestamp;
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
-use crate::session::mailbox::{CloseReason, Order};
+use crate::router::cluster::View;
 use crate::session::registry::{Entries, Entry};
-use crate::session::{Shared, ToOverride, Window};
+use crate::session::{RemoteSession, Shared, ToOverride, Window};
 use crate::stanza::{MessageType, Stanza};
 use crate::xml::Element;
 
@@ -29,6 +30,7 @@ pub const ROUTES: &[Route] = &[
 const HOST: HostId = HostId::FIRST;
 const COLUMNS: &[&str] = &[
     "jid",
+    "node",
     "address",
     "since",
     "tls",
@@ -44,6 +46,49 @@ const COLUMNS: &[&str] = &[
 ];
 /// Octets of a message's body and subject.
 const LONGEST: usize = 64 * 1024;
+
+/// What the nodes of a cluster are called.
+struct Names {
+    me: Option<String>,
+    view: View,
+}
+
+impl Names {
+    fn of(call: &Call) -> Names {
+        let nodes = &call.api.router.nodes;
+        let view = nodes.current();
+        let name = |node| view.members.iter().find(|m| m.node == node).map(|m| m.name.clone());
+        Names { me: name(nodes.me()), view }
+    }
+
+    fn shown(&self, session: &Entry) -> Value {
+        match session {
+            Entry::Local(session) => {
+                let mut shown = shown(session);
+                if let Some(me) = &self.me {
+                    shown["node"] = me.as_str().into();
+                }
+                shown
+            }
+            Entry::Remote(session) => self.elsewhere(session),
+        }
+    }
+
+    /// What this node knows of a session on another one.
+    fn elsewhere(&self, session: &RemoteSession) -> Value {
+        let member = self.view.members.iter().find(|member| member.node == session.node);
+        json!({
+            "jid": session.jid.as_str(),
+            "user": session.jid.local(),
+            "resource": session.resource(),
+            "node": member.map(|member| member.name.as_str()),
+            "since": Timestamp(session.bound_ms).to_string(),
+            "available": session.is_available(),
+            "priority": session.priority,
+            "detached": !session.is_connected(),
+        })
+    }
+}
 
 fn shown(session: &Shared) -> Value {
     let origin = session.origin();
@@ -96,15 +141,19 @@ impl Filter {
         })
     }
 
-    fn admits(&self, session: &Shared) -> bool {
-        let address = |part: &String| session.origin().peer.to_string().contains(part.as_str());
+    fn admits(&self, session: &Entry) -> bool {
+        // Only a session's own node knows its address.
+        let address = |part: &String| match session {
+            Entry::Local(session) => session.origin().peer.to_string().contains(part.as_str()),
+            Entry::Remote(_) => false,
+        };
         self.available.is_none_or(|wanted| session.is_available() == wanted)
             && self.detached.is_none_or(|wanted| session.is_connected() != wanted)
             && self.address.as_ref().is_none_or(address)
             && self
                 .search
                 .as_ref()
-                .is_none_or(|text| session.jid.as_str().contains(text) || address(text))
+                .is_none_or(|text| session.jid().as_str().contains(text) || address(text))
     }
 }
 
@@ -124,7 +173,8 @@ async fn list(call: Call) -> Result<Answer, Problem> {
         limit: limit + 1,
     };
     let sessions = call.api.router.registry.page(window, |session| filter.admits(session));
-    let items: Vec<_> = sessions.iter().map(|session| shown(session)).collect();
+    let nodes = Names::of(&call);
+    let items: Vec<_> = sessions.iter().map(|session| nodes.shown(session)).collect();
     Answer::page(&page, items, |item| item["jid"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -134,31 +184,28 @@ async fn of_user(call: Call) -> Result<Answer, Problem> {
     let all = |entries: &[Entry]| entries.iter().cloned().collect();
     let found = call.api.router.registry.select(HOST, &name, all);
     let entries: Entries = found.map(|(_, entries)| entries).unwrap_or_default();
-    let items = entries.iter().filter_map(|entry| match entry {
-        Entry::Local(session) => Some(shown(session)),
-        Entry::Remote(_) => None,
-    });
+    let nodes = Names::of(&call);
+    let items = entries.iter().map(|session| nodes.shown(session));
     Answer::ok(json!({ "items": items.collect::<Vec<_>>(), "next": null }))
 }
 
-fn find(call: &Call) -> Result<Arc<Shared>, Problem> {
-    match call.api.router.registry.resource(HOST, call.param(0), call.param(1)) {
-        Some(Entry::Local(session)) => Ok(session),
-        Some(Entry::Remote(_)) => {
-            Err(Problem::Conflict("this session is on another node".to_owned()))
-        }
-        None => Err(Problem::not_found("session", &format!("{}/{}", call.param(0), call.param(1)))),
-    }
+fn find(call: &Call) -> Result<Entry, Problem> {
+    let found = call.api.router.registry.resource(HOST, call.param(0), call.param(1));
+    let unknown = || format!("{}/{}", call.param(0), call.param(1));
+    found.ok_or_else(|| Problem::not_found("session", &unknown()))
 }
 
 async fn get(call: Call) -> Result<Answer, Problem> {
-    Answer::ok(shown(&*find(&call)?))
+    Answer::ok(Names::of(&call).shown(&find(&call)?))
 }
 
 async fn disconnect(call: Call) -> Result<Answer, Problem> {
     let session = find(&call)?;
-    call.note("session.disconnect", session.jid.as_str()).await?;
-    session.mailbox.order(Order::Close(CloseReason::Kicked));
+    call.note("session.disconnect", session.jid().as_str()).await?;
+    let ended = call.api.router.end_session(&session).await;
+    ended.map_err(|error| {
+        Problem::Conflict(format!("the session's node did not end it: {error}"))
+    })?;
     Answer::done()
 }
 
@@ -183,7 +230,7 @@ struct Message {
     style: Style,
 }
 
-/// Sends a message of the domain to sessions on this node. It is not kept for people who are away.
+/// Sends a message of the domain to sessions on all nodes. It is not kept for people who are away.
 async fn message(call: Call) -> Result<Answer, Problem> {
     let message: Message = call.json()?;
     let text = [Some(&message.body), message.subject.as_ref()];
@@ -223,11 +270,11 @@ fn stanza(call: &Call, message: &Message) -> Stanza {
 }
 
 /// The sessions that a message is for.
-fn recipients(call: &Call, to: Option<&str>) -> Result<Vec<Arc<Shared>>, Problem> {
+fn recipients(call: &Call, to: Option<&str>) -> Result<Vec<Entry>, Problem> {
     let registry = &call.api.router.registry;
     let mut found = Vec::new();
     let Some(to) = to else {
-        registry.each_local(|session| {
+        registry.each(|session| {
             if session.is_available() {
                 found.push(session.clone());
             }
@@ -244,21 +291,11 @@ fn recipients(call: &Call, to: Option<&str>) -> Result<Vec<Arc<Shared>>, Problem
     let choose = |all: &[Entry]| all.iter().filter(|e| wanted(e)).cloned().collect();
     let entries =
         call.api.router.hosts.find(jid.domain()).and_then(|h| registry.select(h, local, choose));
-    for entry in entries.into_iter().flat_map(|(_, entries)| entries) {
-        if let Entry::Local(session) = entry {
-            found.push(session);
-        }
-    }
+    found.extend(entries.into_iter().flat_map(|(_, entries)| entries));
     if found.is_empty() { Err(nobody(to)) } else { Ok(found) }
 }
 
-/// Ends all sessions of a user on this node.
+/// Ends all sessions of a user, on all nodes.
 pub(super) fn end_sessions(api: &Api, username: &str) {
-    let all = |entries: &[Entry]| entries.iter().cloned().collect();
-    let Some((_, entries)) = api.router.registry.select(HOST, username, all) else { return };
-    for entry in entries {
-        if let Entry::Local(session) = entry {
-            session.mailbox.order(Order::Close(CloseReason::Kicked));
-        }
-    }
+    api.router.nodes.end_sessions(HOST, username);
 }

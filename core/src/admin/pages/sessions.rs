@@ -24,9 +24,13 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::POST, "/sessions/message", |visit| Box::pin(send(visit))),
 ];
 
-#[derive(Deserialize)]
+/// Of a session on another node little more is known than where it is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Session {
     jid: String,
+    /// What its node is called, in a cluster.
+    node: Option<String>,
     user: String,
     resource: String,
     address: String,
@@ -70,6 +74,10 @@ impl Session {
         format!("/sessions/message?{}", query.append_pair("to", &self.jid).finish())
     }
 
+    fn is_here(&self) -> bool {
+        !self.address.is_empty()
+    }
+
     /// `TLS 1.3` for `TLSv1_3`.
     fn encryption(&self) -> Option<String> {
         Some(self.tls.as_ref()?.replace("TLSv", "TLS ").replace('_', "."))
@@ -92,6 +100,12 @@ struct Sessions {
     page: Frame,
     list: List<Session>,
     count: u64,
+}
+
+impl Sessions {
+    fn is_clustered(&self) -> bool {
+        self.list.rows.iter().any(|session| session.node.is_some())
+    }
 }
 
 #[derive(Template)]
@@ -182,19 +196,10 @@ mod tests {
             jid: format!("romeo@example.org/{resource}"),
             user: "romeo".to_owned(),
             resource: resource.to_owned(),
-            address: String::new(),
-            since: String::new(),
             tls: Some("TLSv1_3".to_owned()),
-            cipher: None,
-            mechanism: String::new(),
             available: true,
-            priority: 0,
-            received: 0,
-            sent: 0,
-            detached: false,
             idle_seconds: idle,
-            client: None,
-            stream_management: None,
+            ..Session::default()
         }
     }
 

@@ -58,7 +58,9 @@ impl Property {
 #[derive(Deserialize)]
 struct Session {
     jid: String,
-    address: String,
+    /// Of the client; only the session's own node knows it.
+    address: Option<String>,
+    node: Option<String>,
     since: String,
     tls: Option<String>,
     available: bool,

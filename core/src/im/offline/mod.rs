@@ -221,7 +221,7 @@ impl Im {
         let _ = over.await;
     }
 
-    fn remove(&self, key: Key, id: StanzaId) {
+    pub(super) fn remove(&self, key: Key, id: StanzaId) {
         self.spool.forget(key);
         self.append(store::REMOVE, params![key.host, key.account, id], |_| {});
     }

@@ -107,6 +107,20 @@ pub async fn reclaim(tx: &mut Tx<'_>, node: u32, incarnation: i64) -> Result<u64
     tx.execute(sql, params![node, incarnation]).await
 }
 
+/// Frees what a run of a node held that is gone, and names the accounts.
+pub async fn free_held(
+    tx: &mut Tx<'_>,
+    node: u32,
+    incarnation: i64,
+) -> Result<Vec<Key>, StorageError> {
+    let sql = "UPDATE offline_messages SET holder_node = NULL, holder_incarnation = NULL, \
+               holder_session = NULL WHERE holder_node = $1 AND holder_incarnation = $2 \
+               RETURNING host, account";
+    let rows = tx.query(sql, params![node, incarnation]).await?;
+    let keys = rows.iter().map(|row| Ok(Key { host: row.get(0)?, account: row.get(1)? }));
+    keys.collect()
+}
+
 /// Removes everything of an account that is deleted.
 pub async fn remove_account(tx: &mut Tx<'_>, key: Key) -> Result<(), StorageError> {
     let sql = "DELETE FROM offline_messages WHERE host = $1 AND account = $2";

@@ -39,10 +39,15 @@ impl Drop for Turn {
 
 impl Im {
     /// From where nobody can wait: gives what is stored to whoever takes messages of the account.
-    pub(super) fn flush_soon(self: &Arc<Self>, key: Key, owner: &Jid) {
-        let takers = self.sessions(owner, Entry::takes_messages);
-        let Some(taker) = takers.into_iter().max_by_key(|session| session.priority()) else {
-            return;
+    pub(in crate::im) fn flush_soon(self: &Arc<Self>, key: Key, owner: &Jid) {
+        let takers = self.sessions(owner, Entry::takes_messages).into_iter();
+        let here = takers.filter_map(|taker| match taker {
+            Entry::Local(session) => Some(session),
+            Entry::Remote(_) => None,
+        });
+        let Some(taker) = here.max_by_key(|session| session.priority()) else {
+            // Whoever has come elsewhere by now, or comes later, knows it better than this node.
+            return self.tell_stored(owner);
         };
         if self.spool.is_busy(taker.id) {
             return;

@@ -17,7 +17,7 @@ use crate::events;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
-use crate::session::{Directed, Entry, Session, Shared};
+use crate::session::{Directed, Entry, Envelope, Session, Shared, ToOverride};
 use crate::stanza::{Condition, Kind, Marks, PresenceType, Stanza, StanzaError};
 use crate::storage::{Append, Done, params};
 
@@ -80,7 +80,11 @@ impl Im {
         let stanza = Stanza::presence(PresenceType::Unavailable).with_from(jid);
         // Another connection took the resource and has shown itself: its presence holds, but not
         // for those whom only this one had addressed.
-        if matches!(there, Some(Entry::Local(s)) if s.id != session.shared.id && s.is_available()) {
+        let is_taken = there.is_some_and(|there| match &there {
+            Entry::Local(other) => other.id != session.shared.id && other.is_available(),
+            Entry::Remote(other) => other.is_available(),
+        });
+        if is_taken {
             return end_directed(session, &stanza, out);
         }
         self.unavailable(session, stanza, out);
@@ -97,6 +101,7 @@ impl Im {
         let took_messages = shared.takes_messages();
         let stanza = Arc::new(stanza);
         shared.set_presence(Some((stanza.clone(), priority)));
+        self.registry.changed(&shared);
         self.tell_presence(&shared);
         if priority >= 0 && !took_messages {
             self.flush(&shared, out);
@@ -115,12 +120,13 @@ impl Im {
         let shared = session.shared.clone();
         let was_available = shared.is_available();
         shared.set_presence(None);
+        self.registry.changed(&shared);
         end_directed(session, &stanza, out);
         if !was_available {
             return;
         }
         self.tell_presence(&shared);
-        self.note_last(&shared, &stanza);
+        self.note_last(Key::from(&*shared), &shared.jid, &stanza);
         let stanza = Arc::new(stanza);
         self.with_roster(Key::from(&*shared), out, move |im, roster, out| {
             let Ok(roster) = roster else { return };
@@ -155,15 +161,21 @@ impl Im {
     /// What a resource that has just become available gets: the presence of its siblings and of
     /// the contacts (§4.2.2, by probes), and the requests that wait for an answer (§3.1.3).
     fn welcome(self: &Arc<Self>, session: &Arc<Shared>, roster: &Roster, out: &mut Out) {
+        // Only a session's own node has its presence: the others are asked all at once.
+        let probe = Arc::new(Stanza::presence(PresenceType::Probe).with_from(session.jid.clone()));
         for sibling in self.sessions(&session.jid, Entry::is_available) {
+            let Entry::Local(sibling) = &sibling else {
+                out.send(&sibling, Envelope::new(probe.clone()));
+                continue;
+            };
             if sibling.id != session.id
                 && let Some(presence) = sibling.presence()
             {
-                self.fan_out(&presence, std::slice::from_ref(session), out);
+                out.fan_out(&presence, ToOverride::Own, &[Entry::Local(session.clone())]);
             }
         }
         for contact in roster.subscriptions() {
-            self.probe(session, contact, out);
+            self.probe(session, contact, &probe, out);
         }
         for item in roster.items().iter().filter(|item| item.state.pending_in()) {
             out.deliver(session, Arc::new(item.request(&session.jid)));
@@ -211,11 +223,11 @@ impl Im {
     }
 
     /// Remembers how the account went, when this was its last resource.
-    fn note_last(&self, session: &Shared, stanza: &Stanza) {
-        if !self.sessions(&session.jid, Entry::is_available).is_empty() {
+    pub(super) fn note_last(&self, key: Key, owner: &Jid, stanza: &Stanza) {
+        if !self.sessions(owner, Entry::is_available).is_empty() {
             return;
         }
-        let (key, now, bytes) = (Key::from(session), self.clock.now(), stored::bytes(stanza));
+        let (now, bytes) = (self.clock.now(), stored::bytes(stanza));
         let values = params![key.host, key.account, now, bytes.clone()].to_vec();
         let endings = self.endings.clone();
         endings.put(key, now, bytes);

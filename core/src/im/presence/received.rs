@@ -10,7 +10,8 @@ use super::store;
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::router::Out;
-use crate::session::{Entry, Shared, ToOverride};
+use crate::session::registry::Entries;
+use crate::session::{Entry, Envelope, Shared, ToOverride};
 use crate::stanza::{Kind, PresenceType, Stanza};
 
 impl Im {
@@ -27,8 +28,8 @@ impl Im {
             // §8.5.3.1: a resource gets what names it, available or not.
             (_, Some(resource)) => {
                 let found = self.registry.resource(host, to.local().unwrap_or_default(), resource);
-                if let Some(Entry::Local(session)) = found {
-                    out.deliver(&session, Arc::new(stanza));
+                if let Some(session) = found {
+                    out.send(&session, Envelope::new(Arc::new(stanza)));
                 }
             }
             // §8.5.2.1.2: every available resource.
@@ -42,30 +43,72 @@ impl Im {
     }
 
     /// The probe that stands behind initial presence (§4.2.2, §4.3.1).
-    pub(super) fn probe(self: &Arc<Self>, session: &Arc<Shared>, contact: &Jid, out: &mut Out) {
+    pub(super) fn probe(
+        self: &Arc<Self>,
+        session: &Arc<Shared>,
+        contact: &Jid,
+        probe: &Arc<Stanza>,
+        out: &mut Out,
+    ) {
         let (Some(host), Some(local)) = (self.hosts.find(contact.domain()), contact.local()) else {
-            let probe = Stanza::presence(PresenceType::Probe).with_from(session.jid.clone());
-            return out.route(probe.with_to(contact.clone()));
+            return out.route(Stanza::clone(probe).with_to(contact.clone()));
         };
         // A contact of this server is looked up instead of asked. One who is not available is
         // silent: to the client the contact is unavailable until told otherwise.
-        let Some((Some(account), present)) = self.select(host, local, Entry::is_available) else {
-            return;
-        };
+        let present = self.sessions(contact, Entry::is_available);
         if present.is_empty() {
             return;
         }
-        let session = session.clone();
-        self.with_roster(Key { host, account }, out, move |im, roster, out| {
-            let Ok(roster) = roster else { return };
-            let item = roster.item(session.jid.bare_str());
-            if !item.is_some_and(|item| item.state.from()) {
-                return;
-            }
-            for presence in present.iter().filter_map(|resource| resource.presence()) {
-                im.fan_out(&presence, std::slice::from_ref(&session), out);
-            }
+        let (session, probe) = (session.clone(), probe.clone());
+        self.with_account(host, local, out, move |im, account, out| {
+            let Ok(Some(account)) = account else { return };
+            im.with_roster(Key { host, account }, out, move |_, roster, out| {
+                let Ok(roster) = roster else { return };
+                let item = roster.item(session.jid.bare_str());
+                if !item.is_some_and(|item| item.state.from()) {
+                    return;
+                }
+                let to = [Entry::Local(session)];
+                for resource in &present {
+                    match resource {
+                        Entry::Local(resource) => {
+                            let presence = resource.presence();
+                            presence.iter().for_each(|p| out.fan_out(p, ToOverride::Own, &to));
+                        }
+                        Entry::Remote(_) => out.send(resource, Envelope::new(probe.clone())),
+                    }
+                }
+            });
         });
+    }
+
+    /// The presence of these sessions for `contact`, who may see it. That of sessions on other nodes
+    /// comes from there.
+    pub(super) fn show_to(&self, contact: &Jid, sessions: &Entries, out: &mut Out) {
+        let probe = || Stanza::presence(PresenceType::Probe).with_from(contact.clone());
+        let mut asking = None;
+        for session in sessions {
+            match session {
+                Entry::Local(session) => {
+                    if let Some(presence) = session.presence() {
+                        out.route(Stanza::clone(&presence).with_to(contact.clone()));
+                    }
+                }
+                Entry::Remote(_) => {
+                    let probe = asking.get_or_insert_with(|| Arc::new(probe()));
+                    out.send(session, Envelope::new(probe.clone()));
+                }
+            }
+        }
+    }
+
+    /// Another node asks these sessions for their presence on behalf of the probe's sender, and has
+    /// looked that he may see it.
+    pub fn show(&self, sessions: &Entries, probe: &Stanza, out: &mut Out) {
+        let here = sessions.iter().filter(|session| matches!(session, Entry::Local(_)));
+        if let Some(asker) = &probe.head.from {
+            self.show_to(asker, &here.cloned().collect(), out);
+        }
     }
 
     /// §4.3.2.
@@ -97,9 +140,7 @@ impl Im {
     /// The presence of every available resource, or else how the last one went.
     fn answer_probe(self: &Arc<Self>, key: Key, to: Jid, from: Jid, out: &mut Out) {
         let present = self.sessions(&to, Entry::is_available);
-        for presence in present.iter().filter_map(|resource| resource.presence()) {
-            out.route(Stanza::clone(&presence).with_to(from.clone()));
-        }
+        self.show_to(&from, &present, out);
         if !present.is_empty() {
             return;
         }

@@ -185,7 +185,7 @@ impl Im {
             // §3.1.3: a request goes to all available resources; the rest to the interested.
             let wanted = |entry: &Entry| match event {
                 Event::Subscribe => entry.is_available(),
-                _ => matches!(entry, Entry::Local(session) if session.is_interested()),
+                _ => entry.is_interested(),
             };
             let stanza = stanza.with_from(changed.contact.clone()).with_to(owner.clone());
             let sessions = self.sessions(owner, wanted);
@@ -231,11 +231,7 @@ impl Im {
         let (im, owner, contact) = (self.clone(), owner.clone(), contact.clone());
         out.wait(async move {
             let mut out = Out::default();
-            for session in im.sessions(&owner, Entry::is_available) {
-                if let Some(presence) = session.presence() {
-                    out.route(Stanza::clone(&presence).with_to(contact.clone()));
-                }
-            }
+            im.show_to(&contact, &im.sessions(&owner, Entry::is_available), &mut out);
             out
         });
     }
@@ -243,7 +239,7 @@ impl Im {
     /// §3.2.2, §3.3.3: to somebody who was a subscriber every resource becomes unavailable.
     fn withdraw_presence(&self, owner: &Jid, contact: &Jid, out: &mut Out) {
         for session in self.sessions(owner, Entry::is_available) {
-            out.route(between(&session.jid, contact, PresenceType::Unavailable));
+            out.route(between(session.jid(), contact, PresenceType::Unavailable));
         }
     }
 }

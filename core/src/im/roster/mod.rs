@@ -98,6 +98,7 @@ impl Im {
     fn roster_get(self: &Arc<Self>, session: &Arc<Shared>, stanza: Stanza, out: &mut Out) {
         let asked = version(&stanza);
         session.set_interested();
+        self.registry.changed(session);
         let session = session.clone();
         self.with_roster(Key::from(&*session), out, move |_, roster, out| {
             let Ok(roster) = roster else {
@@ -187,6 +188,7 @@ impl Im {
             self.db.try_write(move |tx| Box::pin(amendment.run(tx, decide))).await;
         let changed = changed?;
         self.rosters.change(key, changed.roster.clone());
+        self.tell_roster(key);
         Ok(changed)
     }
 
@@ -208,8 +210,7 @@ impl Im {
     }
 
     fn to_interested(&self, owner: &Jid, push: Stanza, out: &mut Out) {
-        let interested = |entry: &Entry| matches!(entry, Entry::Local(s) if s.is_interested());
-        let sessions = self.sessions(owner, interested);
+        let sessions = self.sessions(owner, Entry::is_interested);
         self.fan_out(&Arc::new(push), &sessions, out);
     }
 

@@ -6,10 +6,16 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::session::{Delta, Node};
-
+mod codec;
+mod endings;
+mod inbound;
 mod nodes;
+mod outbox;
+#[cfg(test)]
+mod tests;
 
+pub use crate::session::{Ack, Delta, Node, Outcome};
+pub use codec::CodecError;
 pub use nodes::{Nodes, Parts};
 
 /// What [`Cluster::deliver`] made of an envelope.
@@ -21,25 +27,6 @@ pub enum Queued {
     Full,
     /// There is no such node, or no longer.
     Gone,
-}
-
-/// What became of an envelope at its destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A client acknowledged it.
-    Delivered,
-    /// It is committed to the database.
-    Committed,
-    /// The destination could not: the origin resolves it again.
-    Refused,
-}
-
-/// The delivery's acknowledgement of one envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    /// The origin's number for the envelope.
-    pub ticket: u64,
-    pub outcome: Outcome,
 }
 
 /// One encoded envelope on its way.

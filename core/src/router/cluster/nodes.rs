@@ -1,16 +1,26 @@
 //! What the one who carries calls: the other nodes, as this one sees them.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
-use super::{Ack, Alone, Cluster, ClusterError, Listener, Outcome, Parcel, Service, View};
+use super::outbox::{Outbox, Unsent};
+use super::{Alone, Cluster, ClusterError, Listener, Service, View};
 use crate::clock::Clock;
-use crate::router::Router;
-use crate::session::{Delta, Node, Registry};
+use crate::router::{Out, Router};
+use crate::session::{Acks, Delta, Envelope, Node, Registry, RemoteSession, Shared};
 use crate::shutdown::Tracker;
+
+/// Nodes that are gone, and whose sessions are remembered.
+const MAX_LOST: usize = 4;
+
+/// The sessions of a node that is gone.
+type Lost = Arc<[Arc<RemoteSession>]>;
 
 /// What [`Nodes`] stands on.
 pub struct Parts {
@@ -36,6 +46,22 @@ pub struct Nodes {
     services: RwLock<HashMap<&'static str, Service>>,
     listeners: RwLock<Vec<(&'static str, Listener)>>,
     router: OnceLock<Weak<Router>>,
+    pub(super) outbox: Outbox,
+    pub(super) acks: Arc<Acks>,
+    /// What is still to be carried out.
+    late: Mutex<Vec<Out>>,
+    /// There is something in `late`, or room in an outbox.
+    wake: Notify,
+    /// The task is there that tells the others.
+    tells: AtomicBool,
+    /// The nodes that went last.
+    lost: Mutex<VecDeque<(Node, Lost)>>,
+}
+
+fn returned(unsent: Unsent) -> Out {
+    let mut out = Out::default();
+    out.returned.extend(unsent.into_iter().map(|envelope| (None, envelope)));
+    out
 }
 
 impl Nodes {
@@ -52,15 +78,24 @@ impl Nodes {
             services: RwLock::default(),
             listeners: RwLock::default(),
             router: OnceLock::new(),
+            outbox: Outbox::default(),
+            acks: Arc::default(),
+            late: Mutex::default(),
+            wake: Notify::new(),
+            tells: AtomicBool::new(false),
+            lost: Mutex::default(),
         })
     }
 
     /// The router stands on this, so it comes later.
     pub fn set_router(&self, router: &Arc<Router>) {
-        self.router.get_or_init(|| Arc::downgrade(router));
+        if self.router.set(Arc::downgrade(router)).is_ok() {
+            router.im.listen(self);
+            self.offer_endings();
+        }
     }
 
-    fn router(&self) -> Option<Arc<Router>> {
+    pub(super) fn router(&self) -> Option<Arc<Router>> {
         self.router.get().and_then(Weak::upgrade)
     }
 
@@ -90,8 +125,10 @@ impl Nodes {
         let epoch = view.epoch;
         self.link.store(Arc::new(Link { me, view, cluster }));
         self.registry.join(me, epoch, self.clock.clone());
-        let nodes = self.clone();
-        self.tracker.spawn("cluster", async move { nodes.tell(me).await });
+        if !self.tells.swap(true, Ordering::AcqRel) {
+            let nodes = self.clone();
+            self.tracker.spawn("cluster", async move { nodes.tell().await });
+        }
     }
 
     /// Another view of the same cluster. Nodes that are no longer in it are dropped one by one, by
@@ -108,42 +145,66 @@ impl Nodes {
         let link = Link { me, view: View::default(), cluster: Arc::new(Alone(me)) };
         self.link.store(Arc::new(link));
         self.registry.part();
+        self.lost.lock().clear();
+        let (unsent, errors) = self.outbox.drop_nodes(|_| true);
+        let mut out = returned(unsent);
+        out.routes.extend(errors);
+        self.later(out);
     }
 
-    /// Tells the others what there is to tell, until this run is over.
-    async fn tell(self: Arc<Self>, me: Node) {
+    /// Tells the others what there is to tell.
+    async fn tell(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.registry.has_changes() => {}
+                () = self.acks.any() => {}
+                () = self.wake.notified() => {}
                 () = self.tracker.hard().cancelled() => return,
             }
-            let link = self.link.load_full();
-            if link.me != me {
-                return;
-            }
+            let cluster = self.cluster();
             if let Some((seq, deltas)) = self.registry.take_changes() {
-                link.cluster.sessions_changed(seq, &deltas);
+                cluster.sessions_changed(seq, &deltas);
+            }
+            for (origin, acks) in self.acks.take() {
+                cluster.acknowledge(origin, &acks);
+            }
+            let Some(router) = self.router() else { return };
+            if self.outbox.is_waiting() {
+                let unsent = self.outbox.resume(&*cluster);
+                self.perform(&router, returned(unsent));
+            }
+            for mut out in std::mem::take(&mut *self.late.lock()) {
+                let router = router.clone();
+                let perform = async move { router.perform(&mut out).await };
+                self.tracker.spawn("cluster-routing", perform);
             }
         }
     }
 
-    /// Takes parcels that came from another node, in the order of their lanes.
-    pub fn receive(&self, from: Node, parcels: &[Parcel<'_>]) {
-        let awaited = parcels.iter().filter(|parcel| parcel.ticket != 0);
-        let refused =
-            |parcel: &Parcel<'_>| Ack { ticket: parcel.ticket, outcome: Outcome::Refused };
-        let acks: Vec<_> = awaited.map(refused).collect();
-        self.cluster().acknowledge(from, &acks);
+    /// Carries out what must wait, where nobody can.
+    pub fn later(&self, out: Out) {
+        self.late.lock().push(out);
+        self.wake.notify_one();
     }
 
-    /// Takes what became of parcels that this node sent.
-    pub fn acknowledged(&self, from: Node, acks: &[Ack]) {
-        tracing::debug!(?from, count = acks.len(), "acknowledged");
+    /// Sends what is for sessions on other nodes.
+    pub(in crate::router) fn send(
+        &self,
+        far: Vec<(Arc<RemoteSession>, Envelope)>,
+        returned: &mut VecDeque<(Option<Arc<Shared>>, Envelope)>,
+    ) {
+        let link = self.link.load();
+        let unsent = self.outbox.send(&*link.cluster, far, self.clock.boot());
+        returned.extend(unsent.into_iter().map(|envelope| (None, envelope)));
+        if self.outbox.is_waiting() {
+            self.wake.notify_one();
+        }
     }
 
     /// The outbox towards `node` takes parcels again.
     pub fn ready(&self, node: Node) {
         self.registry.reopen(node);
+        self.wake.notify_one();
     }
 
     /// Takes the changes `seq`, `seq + 1`, … of a node's sessions. Answers the number that is wanted
@@ -191,8 +252,44 @@ impl Nodes {
     /// Forgets a run of a node. With `announce` this node tells the contacts of its users that they are
     /// gone, which may be done twice.
     pub async fn drop_node(&self, node: Node, announce: bool) {
-        let gone = self.registry.drop_node(node);
-        tracing::info!(?node, sessions = gone.len(), announce, "a node left the cluster");
+        let gone = self.gone(node);
+        let (unsent, errors) = self.outbox.drop_nodes(|other| other == node);
+        tracing::info!(
+            ?node,
+            sessions = gone.len(),
+            messages = unsent.len(),
+            requests = errors.len(),
+            announce,
+            "a node left the cluster"
+        );
+        let Some(router) = self.router() else { return };
+        let mut out = returned(unsent);
+        out.routes.extend(errors);
+        router.perform(&mut out).await;
+        if announce {
+            router.im.node_gone(node, &gone).await;
+        }
+    }
+
+    /// The sessions that a run of a node had. They are remembered for a while: whoever was to tell of
+    /// their end may go himself before he has done so, and then this node may have to.
+    fn gone(&self, node: Node) -> Lost {
+        let gone: Lost = self.registry.drop_node(node).into();
+        let mut remembered = self.lost.lock();
+        let known = remembered.iter().find(|(of, _)| *of == node).map(|(_, known)| known.clone());
+        if let Some(known) = known {
+            return known;
+        }
+        if remembered.len() == MAX_LOST {
+            remembered.pop_front();
+        }
+        remembered.push_back((node, gone.clone()));
+        gone
+    }
+
+    /// Copies of messages that wait for another node's word, and parcels that wait for room.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.outbox.counts()
     }
 
     /// Answers another node.

@@ -1,0 +1,234 @@
+//! How a stanza travels between nodes. The children are the canonical octets as they are: each was read
+//! strictly where it came in, and nodes know each other by certificate. All the rest is checked.
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use crate::clock::StanzaId;
+use crate::jid::Jid;
+use crate::session::ToOverride;
+use crate::stanza::{Head, IqType, Kind, MessageType, Payload, PresenceType, Stanza};
+
+/// The first octet of every envelope.
+const VERSION: u8 = 1;
+/// Bits of the second octet.
+const OWN_ADDRESS: u8 = 1;
+const HAS_ID: u8 = 2;
+
+/// Recipients that one envelope may name.
+pub(super) const MAX_RECIPIENTS: usize = 500;
+
+/// The kinds by the number that stands for them: only ever add to the end.
+const KINDS: [Kind; 17] = [
+    Kind::Message(MessageType::Normal),
+    Kind::Message(MessageType::Chat),
+    Kind::Message(MessageType::Groupchat),
+    Kind::Message(MessageType::Headline),
+    Kind::Message(MessageType::Error),
+    Kind::Presence(PresenceType::Available),
+    Kind::Presence(PresenceType::Unavailable),
+    Kind::Presence(PresenceType::Subscribe),
+    Kind::Presence(PresenceType::Subscribed),
+    Kind::Presence(PresenceType::Unsubscribe),
+    Kind::Presence(PresenceType::Unsubscribed),
+    Kind::Presence(PresenceType::Probe),
+    Kind::Presence(PresenceType::Error),
+    Kind::Iq(IqType::Get),
+    Kind::Iq(IqType::Set),
+    Kind::Iq(IqType::Result),
+    Kind::Iq(IqType::Error),
+];
+
+/// Why octets are no envelope: the other node's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("the envelope is of version {0}, which this server does not know")]
+    Version(u8),
+    #[error("the envelope ends too early")]
+    Truncated,
+    #[error("something follows the envelope")]
+    Trailing,
+    #[error("the envelope's {0} is not valid")]
+    Invalid(&'static str),
+}
+
+/// A stanza for some sessions of one node.
+#[derive(Debug)]
+pub(super) struct Letter {
+    /// Full addresses.
+    pub recipients: SmallVec<[Jid; 1]>,
+    pub to: ToOverride,
+    /// Of a durable message.
+    pub id: Option<StanzaId>,
+    pub stanza: Stanza,
+}
+
+/// Writes `stanza` for the sessions with these full addresses.
+pub(super) fn encode<'j>(
+    recipients: impl ExactSizeIterator<Item = &'j Jid>,
+    to: ToOverride,
+    id: Option<StanzaId>,
+    stanza: &Stanza,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(stanza.payload.bytes.len() + 256);
+    out.push(VERSION);
+    let own = if to == ToOverride::Own { OWN_ADDRESS } else { 0 };
+    out.push(own | if id.is_some() { HAS_ID } else { 0 });
+    if let Some(id) = id {
+        out.extend_from_slice(&id.to_bytes());
+    }
+    number(&mut out, recipients.len() as u64);
+    for recipient in recipients {
+        text(&mut out, recipient.as_str().as_bytes());
+    }
+    let Head { kind, to, from, id, lang } = &stanza.head;
+    let kind = KINDS.iter().position(|known| known == kind);
+    out.push(kind.expect("the table has every kind") as u8);
+    out.push(stanza.hops);
+    out.extend_from_slice(&stanza.origin.to_be_bytes());
+    out.extend_from_slice(&stanza.hidden.to_be_bytes());
+    maybe(&mut out, to.as_ref().map(Jid::as_str));
+    maybe(&mut out, from.as_ref().map(Jid::as_str));
+    maybe(&mut out, id.as_deref());
+    maybe(&mut out, lang.as_deref());
+    text(&mut out, &stanza.payload.bytes);
+    let appended = stanza.appended.as_deref().map(Vec::as_slice).unwrap_or_default();
+    number(&mut out, appended.len() as u64);
+    appended.iter().for_each(|child| text(&mut out, child));
+    out
+}
+
+/// LEB128.
+fn number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn text(out: &mut Vec<u8>, octets: &[u8]) {
+    number(out, octets.len() as u64);
+    out.extend_from_slice(octets);
+}
+
+/// The length is one more, and 0 for what is absent.
+fn maybe(out: &mut Vec<u8>, value: Option<&str>) {
+    match value {
+        Some(value) => {
+            number(out, value.len() as u64 + 1);
+            out.extend_from_slice(value.as_bytes());
+        }
+        None => out.push(0),
+    }
+}
+
+/// Reads what [`encode`] wrote.
+pub(super) fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
+    let mut reader = Reader(octets);
+    match reader.octet()? {
+        VERSION => {}
+        other => return Err(CodecError::Version(other)),
+    }
+    let flags = reader.octet()?;
+    if flags & !(OWN_ADDRESS | HAS_ID) != 0 {
+        return Err(CodecError::Invalid("flags"));
+    }
+    let to = if flags & OWN_ADDRESS != 0 { ToOverride::Own } else { ToOverride::Keep };
+    let has_id = flags & HAS_ID != 0;
+    let id = if has_id { Some(StanzaId::from_bytes(reader.array()?)) } else { None };
+    let mut recipients = SmallVec::new();
+    for _ in 0..reader.count(MAX_RECIPIENTS, "number of recipients")? {
+        let recipient = Jid::parse(reader.text("recipient")?).ok().filter(Jid::is_full);
+        recipients.push(recipient.ok_or(CodecError::Invalid("recipient"))?);
+    }
+    let stanza = reader.stanza()?;
+    if !reader.0.is_empty() {
+        return Err(CodecError::Trailing);
+    }
+    Ok(Letter { recipients, to, id, stanza })
+}
+
+struct Reader<'o>(&'o [u8]);
+
+impl<'o> Reader<'o> {
+    fn take(&mut self, count: usize) -> Result<&'o [u8], CodecError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(CodecError::Truncated)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn octet(&mut self) -> Result<u8, CodecError> {
+        self.array().map(|[octet]| octet)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(CodecError::Truncated)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn number(&mut self) -> Result<usize, CodecError> {
+        let mut value = 0_u64;
+        for shift in (0..35).step_by(7) {
+            let octet = self.octet()?;
+            value |= u64::from(octet & 0x7f) << shift;
+            if octet & 0x80 == 0 {
+                return Ok(value as usize);
+            }
+        }
+        Err(CodecError::Invalid("number"))
+    }
+
+    fn count(&mut self, most: usize, what: &'static str) -> Result<usize, CodecError> {
+        Some(self.number()?).filter(|count| *count <= most).ok_or(CodecError::Invalid(what))
+    }
+
+    fn octets(&mut self) -> Result<&'o [u8], CodecError> {
+        let count = self.number()?;
+        self.take(count)
+    }
+
+    fn text(&mut self, what: &'static str) -> Result<&'o str, CodecError> {
+        std::str::from_utf8(self.octets()?).map_err(|_| CodecError::Invalid(what))
+    }
+
+    fn maybe(&mut self, what: &'static str) -> Result<Option<&'o str>, CodecError> {
+        let Some(count) = self.number()?.checked_sub(1) else { return Ok(None) };
+        let octets = self.take(count)?;
+        std::str::from_utf8(octets).map(Some).map_err(|_| CodecError::Invalid(what))
+    }
+
+    fn address(&mut self, what: &'static str) -> Result<Option<Jid>, CodecError> {
+        let address = self.maybe(what)?.map(Jid::parse).transpose();
+        address.map_err(|_| CodecError::Invalid(what))
+    }
+
+    fn children(&mut self, what: &'static str) -> Result<Payload, CodecError> {
+        let children = Bytes::copy_from_slice(self.text(what)?.as_bytes());
+        Payload::from_canonical(children).map_err(|_| CodecError::Invalid(what))
+    }
+
+    fn stanza(&mut self) -> Result<Stanza, CodecError> {
+        let kind = KINDS.get(usize::from(self.octet()?)).ok_or(CodecError::Invalid("kind"))?;
+        let hops = self.octet()?;
+        let origin = u16::from_be_bytes(self.array()?);
+        let hidden = u32::from_be_bytes(self.array()?);
+        let mut stanza = Stanza::new(*kind);
+        stanza.head.to = self.address("to")?;
+        stanza.head.from = self.address("from")?;
+        stanza.head.id = self.maybe("id")?.map(CompactString::from);
+        stanza.head.lang = self.maybe("lang")?.map(CompactString::from);
+        let mut stanza = stanza.with_payload(self.children("payload")?);
+        (stanza.hops, stanza.origin, stanza.hidden) = (hops, origin, hidden);
+        for _ in 0..self.count(self.0.len(), "number of children")? {
+            let child = self.children("child")?;
+            if child.index.len() != 1 {
+                return Err(CodecError::Invalid("child"));
+            }
+            stanza.append(child.bytes);
+        }
+        Ok(stanza)
+    }
+}

@@ -1,0 +1,133 @@
+//! What comes from other nodes: stanzas for sessions of this one, and what became of those that this
+//! one sent.
+
+use std::sync::Arc;
+
+use super::codec::{self, Letter};
+use super::nodes::Nodes;
+use super::{Ack, Node, Outcome, Parcel};
+use crate::jid::Jid;
+use crate::router::{MAX_HOPS, Out, Router};
+use crate::session::registry::Entries;
+use crate::session::{Duty, Entry, Envelope, Ticket, ToOverride};
+use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza};
+
+impl Nodes {
+    /// Takes parcels that came from another node, in the order of their lanes.
+    pub fn receive(&self, from: Node, parcels: &[Parcel<'_>]) {
+        let Some(router) = self.router() else { return };
+        let mut out = Out::default();
+        for parcel in parcels {
+            let ticket = (parcel.ticket != 0).then(|| self.ticket(from, parcel.ticket));
+            match codec::decode(parcel.bytes) {
+                Ok(letter) => self.open(&router, ticket, letter, &mut out),
+                Err(error) => {
+                    tracing::error!(?from, %error, "an envelope of another node is refused");
+                    refuse(ticket);
+                }
+            }
+        }
+        self.perform(&router, out);
+    }
+
+    /// The copy that `origin` keeps under `number`.
+    pub fn ticket(&self, origin: Node, number: u64) -> Ticket {
+        Ticket { origin, number, acks: self.acks.clone() }
+    }
+
+    fn open(&self, router: &Arc<Router>, ticket: Option<Ticket>, letter: Letter, out: &mut Out) {
+        let Letter { recipients, to, id, mut stanza } = letter;
+        stanza.hops = stanza.hops.saturating_add(1);
+        let find = |jid: &Jid| {
+            let host = router.hosts.find(jid.domain())?;
+            router.registry.resource(host, jid.local()?, jid.resource()?)
+        };
+        let entries: Entries = recipients.iter().filter_map(find).collect();
+        match stanza.head.kind {
+            Kind::Presence(PresenceType::Probe) => router.im.show(&entries, &stanza, out),
+            Kind::Message(_) if ticket.is_some() || to == ToOverride::Keep => {
+                let duty = ticket.map(|ticket| {
+                    let id = id.unwrap_or_else(|| router.clock.stanza_id());
+                    Arc::new(Duty::from_node(id, ticket))
+                });
+                message(router, &entries, stanza, duty, out);
+            }
+            Kind::Iq(kind) => {
+                if matches!(kind, IqType::Result | IqType::Error) {
+                    self.outbox.answered(&stanza);
+                }
+                if entries.is_empty() {
+                    return router.refuse(&stanza, Condition::ServiceUnavailable, out);
+                }
+                hand_out(&entries, to, stanza, out);
+            }
+            Kind::Message(_) | Kind::Presence(_) => hand_out(&entries, to, stanza, out),
+        }
+    }
+
+    /// Takes what became of parcels that this node sent.
+    pub fn acknowledged(&self, _from: Node, acks: &[Ack]) {
+        let Some(router) = self.router() else { return };
+        let mut out = Out::default();
+        for ack in acks {
+            let Some(kept) = self.outbox.settle(ack.ticket) else { continue };
+            let Some(duty) = kept.envelope.duty.clone() else { continue };
+            match ack.outcome {
+                Outcome::Delivered => {
+                    if duty.done()
+                        && let Some(owner) = &kept.envelope.stanza.head.to
+                    {
+                        router.im.spooled_elsewhere(owner, duty.id, &mut out);
+                    }
+                }
+                // Its hold on the duty stays: whoever lets go of it last need not do anything.
+                Outcome::Committed => duty.release(),
+                Outcome::Refused => out.returned.push_back((None, kept.returned())),
+            }
+        }
+        self.perform(&router, out);
+    }
+
+    /// Carries out what is caused where nobody can wait.
+    pub(super) fn perform(&self, router: &Arc<Router>, mut out: Out) {
+        if router.perform_now(&mut out) {
+            self.later(out);
+        }
+    }
+}
+
+/// A message whose phase `TO_ACCOUNT` the origin has run. Without a session here the origin finds a
+/// durable one another home.
+fn message(
+    router: &Arc<Router>,
+    entries: &Entries,
+    stanza: Stanza,
+    duty: Option<Arc<Duty>>,
+    out: &mut Out,
+) {
+    let is_here = |entry: &&Entry| matches!(entry, Entry::Local(_));
+    let here: Entries = entries.iter().filter(is_here).cloned().collect();
+    match (here.is_empty(), duty) {
+        (false, duty) => router.deliver_to(&here, Arc::new(stanza), duty, out),
+        (true, Some(duty)) => {
+            duty.refuse();
+        }
+        (true, None) => hand_out(entries, ToOverride::Keep, stanza, out),
+    }
+}
+
+/// To sessions here, and to those which have moved on to another node.
+fn hand_out(entries: &Entries, to: ToOverride, stanza: Stanza, out: &mut Out) {
+    let (may_go_on, stanza) = (stanza.hops < MAX_HOPS, Arc::new(stanza));
+    for entry in entries {
+        if may_go_on || matches!(entry, Entry::Local(_)) {
+            out.send(entry, Envelope { stanza: stanza.clone(), to, duty: None });
+        }
+    }
+}
+
+fn refuse(ticket: Option<Ticket>) {
+    if let Some(ticket) = ticket {
+        ticket.tell(Outcome::Refused);
+    }
+}

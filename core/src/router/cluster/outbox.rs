@@ -1,0 +1,306 @@
+//! Towards other nodes: copies of what is not acknowledged, what waits for room in the carrier's outbox,
+//! and requests whose answers are awaited.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::codec::{self, MAX_RECIPIENTS};
+use super::{Cluster, Parcel, Queued};
+use crate::jid::Jid;
+use crate::session::{Envelope, Node, RemoteSession};
+use crate::stanza::{Condition, IqType, Kind, Stanza};
+
+/// Octets that may wait for one node.
+const MAX_PARKED: usize = 8 * 1024 * 1024;
+/// Requests whose answers are awaited; older than [`IQ_PATIENCE`] make room.
+const MAX_REQUESTS: usize = 10_000;
+const IQ_PATIENCE: Duration = Duration::from_secs(120);
+
+/// What could not be sent, for [`crate::router::Router::undelivered`].
+pub(super) type Unsent = Vec<Envelope>;
+
+/// Where other nodes are concerned.
+#[derive(Default)]
+pub(super) struct Outbox {
+    last_ticket: AtomicU64,
+    kept: Mutex<HashMap<u64, Kept>>,
+    /// Parcels that wait in `parked`: mostly none, and then nobody locks it.
+    waiting: AtomicUsize,
+    parked: Mutex<HashMap<Node, Parked>>,
+    requests: Mutex<HashMap<Request, (Node, Duration)>>,
+}
+
+/// A durable message until its destination says what became of it.
+pub(super) struct Kept {
+    pub sessions: SmallVec<[Arc<RemoteSession>; 1]>,
+    pub envelope: Envelope,
+}
+
+#[derive(Default)]
+struct Parked {
+    queue: VecDeque<Packed>,
+    octets: usize,
+}
+
+struct Packed {
+    lane: u32,
+    ticket: u64,
+    bytes: Bytes,
+    /// What is not durable goes back as it is.
+    stanza: Option<Envelope>,
+}
+
+/// An IQ request, seen from its answer.
+#[derive(PartialEq, Eq, Hash)]
+struct Request {
+    from: Jid,
+    to: Jid,
+    id: CompactString,
+}
+
+/// One stanza for sessions of one node.
+struct Group {
+    sessions: SmallVec<[Arc<RemoteSession>; 1]>,
+    envelope: Envelope,
+}
+
+impl Kept {
+    /// The envelope for all sessions together: the duty knows of one holder only from now on.
+    fn into_one(self) -> Envelope {
+        if let Some(duty) = &self.envelope.duty {
+            for _ in 1..self.sessions.len() {
+                duty.let_go();
+            }
+        }
+        self.envelope
+    }
+
+    /// Nobody took it: its sessions are passed over until more is known of them.
+    pub fn returned(self) -> Envelope {
+        self.sessions.iter().for_each(|session| session.shut());
+        self.into_one()
+    }
+}
+
+impl Group {
+    fn takes(&self, session: &RemoteSession, envelope: &Envelope) -> bool {
+        self.sessions[0].node == session.node
+            && self.sessions.len() < MAX_RECIPIENTS
+            && Arc::ptr_eq(&self.envelope.stanza, &envelope.stanza)
+            && self.envelope.to == envelope.to
+            && self.envelope.duty.is_some() == envelope.duty.is_some()
+    }
+}
+
+impl Outbox {
+    /// Sends everything, each stanza once per node. What comes back could not be sent.
+    pub fn send(
+        &self,
+        cluster: &dyn Cluster,
+        far: Vec<(Arc<RemoteSession>, Envelope)>,
+        now: Duration,
+    ) -> Unsent {
+        let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
+        for (session, envelope) in far {
+            // A fan-out's recipients follow each other; their nodes are few.
+            let group = groups.iter_mut().rev().take(16).find(|g| g.takes(&session, &envelope));
+            match group {
+                Some(group) => group.sessions.push(session),
+                None => {
+                    groups.push(Group { sessions: SmallVec::from_elem(session, 1), envelope });
+                }
+            }
+        }
+        let mut unsent = Unsent::new();
+        groups.into_iter().for_each(|group| unsent.extend(self.send_group(cluster, group, now)));
+        unsent
+    }
+
+    fn send_group(&self, cluster: &dyn Cluster, group: Group, now: Duration) -> Option<Envelope> {
+        let Group { sessions, envelope } = group;
+        let (node, stanza) = (sessions[0].node, &envelope.stanza);
+        if let Kind::Iq(IqType::Get | IqType::Set) = stanza.head.kind {
+            self.await_answer(node, stanza, now);
+        }
+        let id = envelope.duty.as_ref().map(|duty| duty.id);
+        let addresses = sessions.iter().map(|session| &session.jid);
+        let bytes = codec::encode(addresses, envelope.to, id, stanza);
+        let mut packed =
+            Packed { lane: lane(stanza), ticket: 0, bytes: bytes.into(), stanza: None };
+        let is_durable = envelope.duty.is_some();
+        let kept = Kept { sessions, envelope };
+        if is_durable {
+            packed.ticket = self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
+            // Before it is sent: the answer may be faster than we.
+            self.kept.lock().insert(packed.ticket, kept);
+        } else {
+            packed.stanza = Some(kept.envelope);
+        }
+        self.queue(cluster, node, packed).and_then(|packed| self.give_back(packed))
+    }
+
+    /// What cannot be queued, nor wait, comes back.
+    fn queue(&self, cluster: &dyn Cluster, node: Node, packed: Packed) -> Option<Packed> {
+        if self.waiting.load(Ordering::Acquire) > 0
+            && let Some(parked) = self.parked.lock().get_mut(&node)
+            && !parked.queue.is_empty()
+        {
+            // Nothing passes what waits.
+            return self.park(parked, packed);
+        }
+        match cluster.deliver(node, packed.parcel()) {
+            Queued::Queued => None,
+            Queued::Gone => Some(packed),
+            Queued::Full => self.park(self.parked.lock().entry(node).or_default(), packed),
+        }
+    }
+
+    fn park(&self, parked: &mut Parked, packed: Packed) -> Option<Packed> {
+        let octets = packed.bytes.len();
+        if parked.octets + octets > MAX_PARKED {
+            return Some(packed);
+        }
+        parked.octets += octets;
+        parked.queue.push_back(packed);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        None
+    }
+
+    fn give_back(&self, packed: Packed) -> Option<Envelope> {
+        match packed.stanza {
+            Some(envelope) => {
+                // Its sender gets an error for it now, and not another one later.
+                if let Some(request) = Request::of(&envelope.stanza, false) {
+                    self.requests.lock().remove(&request);
+                }
+                Some(envelope)
+            }
+            None => self.kept.lock().remove(&packed.ticket).map(Kept::returned),
+        }
+    }
+
+    /// Whether something waits for room.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Sends what waits, as far as there is room. Only one may do this at a time.
+    pub fn resume(&self, cluster: &dyn Cluster) -> Unsent {
+        let nodes: Vec<Node> = self.parked.lock().keys().copied().collect();
+        let mut unsent = Unsent::new();
+        for node in nodes {
+            while let Some(parcel) = self.first(node) {
+                // It stays in the queue meanwhile, so that nobody passes it.
+                let queued = cluster.deliver(node, parcel.parcel());
+                if queued == Queued::Full {
+                    break;
+                }
+                let packed = self.pop(node, &parcel);
+                if queued == Queued::Gone {
+                    unsent.extend(packed.and_then(|packed| self.give_back(packed)));
+                }
+            }
+        }
+        unsent
+    }
+
+    fn first(&self, node: Node) -> Option<Packed> {
+        let parked = self.parked.lock();
+        let Packed { lane, ticket, bytes, .. } = parked.get(&node)?.queue.front()?;
+        Some(Packed { lane: *lane, ticket: *ticket, bytes: bytes.clone(), stanza: None })
+    }
+
+    /// Takes the first one, unless it is another by now.
+    fn pop(&self, node: Node, was: &Packed) -> Option<Packed> {
+        let mut all = self.parked.lock();
+        let parked = all.get_mut(&node)?;
+        let is_it = |first: &Packed| first.bytes.as_ptr() == was.bytes.as_ptr();
+        parked.queue.front().filter(|first| is_it(first))?;
+        let packed = parked.queue.pop_front()?;
+        parked.octets -= packed.bytes.len();
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        if parked.queue.is_empty() {
+            all.remove(&node);
+        }
+        Some(packed)
+    }
+
+    /// The copy with this number, which is not needed any more.
+    pub fn settle(&self, ticket: u64) -> Option<Kept> {
+        self.kept.lock().remove(&ticket)
+    }
+
+    /// Everything that is on its way to the nodes for which `gone` holds, the oldest first, and
+    /// errors for the requests that they will not answer.
+    pub fn drop_nodes(&self, gone: impl Fn(Node) -> bool) -> (Unsent, Vec<Stanza>) {
+        let parked: Vec<_> = self.parked.lock().extract_if(|node, _| gone(*node)).collect();
+        let count = parked.iter().map(|(_, parked)| parked.queue.len()).sum();
+        self.waiting.fetch_sub(count, Ordering::AcqRel);
+        let mut kept: Vec<_> =
+            self.kept.lock().extract_if(|_, kept| gone(kept.sessions[0].node)).collect();
+        kept.sort_unstable_by_key(|(ticket, _)| *ticket);
+        // Presence is computed anew, and requests are answered here.
+        let unsent = kept.into_iter().map(|(_, kept)| kept.into_one()).collect();
+        let requests: Vec<_> =
+            self.requests.lock().extract_if(|_, (node, _)| gone(*node)).collect();
+        (unsent, requests.into_iter().filter_map(|(request, _)| request.failed()).collect())
+    }
+
+    fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {
+        let Some(request) = Request::of(stanza, false) else { return };
+        let mut requests = self.requests.lock();
+        if requests.len() >= MAX_REQUESTS {
+            requests.retain(|_, (_, since)| now.saturating_sub(*since) < IQ_PATIENCE);
+        }
+        if requests.len() < MAX_REQUESTS {
+            requests.insert(request, (node, now));
+        }
+    }
+
+    /// An answer came from another node.
+    pub fn answered(&self, answer: &Stanza) {
+        if let Some(request) = Request::of(answer, true) {
+            self.requests.lock().remove(&request);
+        }
+    }
+
+    /// Copies that are kept, and parcels that wait for room.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.kept.lock().len(), self.waiting.load(Ordering::Acquire))
+    }
+}
+
+impl Packed {
+    fn parcel(&self) -> Parcel<'_> {
+        Parcel { lane: self.lane, ticket: self.ticket, bytes: &self.bytes }
+    }
+}
+
+impl Request {
+    fn of(stanza: &Stanza, is_answer: bool) -> Option<Request> {
+        let (from, to) = (stanza.head.from.clone()?, stanza.head.to.clone()?);
+        let (from, to) = if is_answer { (to, from) } else { (from, to) };
+        Some(Request { from, to, id: stanza.head.id.clone()? })
+    }
+
+    /// RFC 6120 §8.3.3.13: the recipient is gone for the moment.
+    fn failed(self) -> Option<Stanza> {
+        let request = Stanza::iq(IqType::Get, self.id).with_from(self.from).with_to(self.to);
+        request.error(&Condition::RecipientUnavailable.into())
+    }
+}
+
+/// One sender's stanzas keep their order: FNV-1a of his bare address.
+fn lane(stanza: &Stanza) -> u32 {
+    let from = stanza.head.from.as_ref().map(Jid::bare_str).unwrap_or_default();
+    from.bytes()
+        .fold(0x811c_9dc5, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,182 @@
+//! Full outboxes, lost nodes, and messages that meet nobody.
+
+use super::town::safe;
+use super::*;
+use crate::im::testing::envelopes;
+
+#[tokio::test]
+async fn what_a_full_outbox_does_not_take_waits_in_its_order() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    town.roads.full.lock().insert(two.node);
+    for body in ["1", "2", "3"] {
+        one.send(&mut romeo, &chat("juliet@hearth.example/y", body)).await;
+    }
+    town.carry().await;
+    assert_eq!((bodies(&juliet).len(), one.nodes.waiting()), (0, (3, 3)));
+    town.roads.full.lock().clear();
+    // Nothing passes what waits.
+    one.send(&mut romeo, &chat("juliet@hearth.example/y", "4")).await;
+    one.nodes.ready(two.node);
+    town.until("it is empty", async || one.nodes.waiting().1 == 0).await;
+    assert_eq!(bodies(&juliet), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn beyond_what_may_wait_a_message_is_stored_and_comes_at_once() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    town.roads.full.lock().insert(two.node);
+    let long = "x".repeat(250_000);
+    for _ in 0..34 {
+        one.send(&mut romeo, &chat("juliet@hearth.example", &long)).await;
+    }
+    // The others are told of it by the carrier's other way.
+    let bodies = async || {
+        let taken = two.acknowledge(&juliet);
+        taken.iter().filter(|envelope| envelope.stanza.payload.bytes.len() > long.len()).count()
+    };
+    let mut arrived = 0;
+    town.until("one came past the outbox", async || {
+        arrived += bodies().await;
+        arrived == 1
+    })
+    .await;
+    town.roads.full.lock().clear();
+    one.nodes.ready(two.node);
+    town.until("the others", async || {
+        arrived += bodies().await;
+        arrived == 34
+    })
+    .await;
+    town.until("nothing is left", async || {
+        one.nodes.waiting() == (0, 0) && town.stored().await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_for_a_node_that_is_gone_is_stored_at_once() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    town.lose(&two);
+    let before = safe(&romeo);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.until("it is stored", async || safe(&romeo) == before + 1).await;
+    assert_eq!(town.stored().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_node_costs_no_message_and_doubles_none() {
+    let (town, [one, two, three]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    let (lost, other) = (two.online("juliet/lost").await, three.bind("juliet/other"));
+    town.carry().await;
+    envelopes(&lost);
+    for body in ["1", "2", "3"] {
+        one.send(&mut romeo, &chat("juliet@hearth.example", body)).await;
+    }
+    town.carry().await;
+    assert_eq!(bodies(&lost).len(), 3, "its client has them, and cannot say so any more");
+    let kept = one.nodes.waiting().0;
+    town.lose(&two);
+    let mut other = other;
+    three.send(&mut other, "<presence/>").await;
+    town.carry().await;
+    envelopes(&other);
+    one.nodes.drop_node(two.node, true).await;
+    three.nodes.drop_node(two.node, false).await;
+    town.carry().await;
+    assert_eq!((kept, bodies(&other)), (3, vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]));
+    assert!(town.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn requests_to_a_lost_node_are_answered_by_an_error() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    let ask = "<iq id='v1' type='get' to='juliet@hearth.example/y'><query xmlns='q'/></iq>";
+    one.send(&mut romeo, ask).await;
+    town.carry().await;
+    town.lose(&two);
+    one.nodes.drop_node(two.node, false).await;
+    let answers = inbox(&romeo);
+    assert!(answers.len() == 1 && answers[0].contains("recipient-unavailable"), "{answers:?}");
+    assert!(
+        answers[0].contains("id='v1'") && answers[0].contains("from='juliet@hearth.example/y'")
+    );
+}
+
+#[tokio::test]
+async fn what_a_lost_node_was_about_to_give_is_free_for_others() {
+    let (town, [one, two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.until("it is stored", async || town.stored().await.len() == 1).await;
+    let lost = two.online("juliet/lost").await;
+    assert_eq!(bodies(&lost), ["hi"]);
+    let other = one.online("juliet/other").await;
+    town.carry().await;
+    assert!(bodies(&other).is_empty(), "the other one holds it");
+    town.lose(&two);
+    one.nodes.drop_node(two.node, true).await;
+    let mut seen = Vec::new();
+    town.until("it comes", async || {
+        seen.extend(bodies(&other));
+        !seen.is_empty()
+    })
+    .await;
+    assert_eq!(seen, ["hi"]);
+}
+
+/// The sender's node does not know yet that she is there; hers did not know yet of the message when
+/// she came.
+#[tokio::test]
+async fn a_message_that_is_stored_while_its_recipient_comes_elsewhere_is_not_left_lying() {
+    let (town, [one, two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    town.carry().await;
+    town.roads.mute.lock().insert(two.node);
+    let juliet = two.online("juliet/y").await;
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    let mut seen = Vec::new();
+    town.until("it comes", async || {
+        seen.extend(bodies(&juliet));
+        !seen.is_empty()
+    })
+    .await;
+    assert_eq!(seen, ["hi"]);
+    assert!(one.sessions("juliet").is_empty(), "nobody has told of her");
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_a_node_leaves_is_resolved_again() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    let before = safe(&romeo);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    one.nodes.left();
+    town.until("it is stored", async || safe(&romeo) == before + 1).await;
+    assert_eq!((town.stored().await.len(), one.nodes.waiting()), (1, (0, 0)));
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_is_given_back() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    let before = safe(&romeo);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.roads.garble();
+    town.until("it is stored", async || safe(&romeo) == before + 1).await;
+    assert_eq!(town.stored().await.len(), 1);
+}

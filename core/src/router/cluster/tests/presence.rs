@@ -1,0 +1,204 @@
+//! Presence, subscriptions and rosters between nodes.
+
+use super::*;
+use crate::im::testing::envelopes;
+
+/// Makes two accounts subscribe to each other, from one node.
+async fn befriend(town: &Town, site: &Site, one: &str, other: &str) {
+    let mut sessions =
+        [site.online(&format!("{one}/setup")).await, site.online(&format!("{other}/setup")).await];
+    let names = [one, other];
+    for (from, to) in [(0, 1), (1, 0)] {
+        let ask = format!("<presence type='subscribe' to='{}@hearth.example'/>", names[to]);
+        let yes = format!("<presence type='subscribed' to='{}@hearth.example'/>", names[from]);
+        site.send(&mut sessions[from], &ask).await;
+        site.send(&mut sessions[to], &yes).await;
+    }
+    for session in sessions {
+        site.end(session, Vec::new()).await;
+    }
+    town.carry().await;
+}
+
+/// The presences that came: sender and type.
+fn presences(session: &Session) -> Vec<String> {
+    let attribute = |text: &str, name: &str| {
+        let (_, rest) = text.split_once(&format!(" {name}='"))?;
+        Some(rest.split_once('\'')?.0.to_owned())
+    };
+    let presence = |text: &String| {
+        let head = text.split('>').next().unwrap();
+        let from = attribute(head, "from").unwrap_or_default().replace("@hearth.example", "");
+        let kind = attribute(head, "type").unwrap_or_else(|| "available".to_owned());
+        text.starts_with("<presence").then(|| format!("{from} {kind}"))
+    };
+    let mut found: Vec<_> = inbox(session).iter().filter_map(presence).collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn contacts_on_two_nodes_see_each_other() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let romeo = one.online("romeo/x").await;
+    town.carry().await;
+    envelopes(&romeo);
+    let juliet = two.online("juliet/y").await;
+    town.carry().await;
+    assert_eq!(presences(&romeo), ["juliet/y available"]);
+    assert_eq!(presences(&juliet), ["juliet/y available", "romeo/x available"]);
+    two.end(juliet, Vec::new()).await;
+    town.carry().await;
+    assert_eq!(presences(&romeo), ["juliet/y unavailable"]);
+}
+
+#[tokio::test]
+async fn resources_of_one_account_on_two_nodes_see_each_other() {
+    let (town, [one, two]) = Town::new().await;
+    let first = one.online("juliet/a").await;
+    town.carry().await;
+    envelopes(&first);
+    let second = two.online("juliet/b").await;
+    town.carry().await;
+    assert_eq!(presences(&first), ["juliet/b available"]);
+    assert_eq!(presences(&second), ["juliet/a available", "juliet/b available"]);
+}
+
+#[tokio::test]
+async fn a_broadcast_crosses_once_per_node() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    befriend(&town, &one, "romeo", "nurse").await;
+    let mut romeo = one.online("romeo/x").await;
+    let others = [
+        two.online("juliet/a").await,
+        two.online("juliet/b").await,
+        two.online("nurse/c").await,
+        two.online("romeo/d").await,
+    ];
+    town.carry().await;
+    others.iter().for_each(|session| drop(envelopes(session)));
+    let before = *town.roads.parcels.lock();
+    one.send(&mut romeo, "<presence><show>away</show></presence>").await;
+    town.carry().await;
+    assert_eq!(*town.roads.parcels.lock(), before + 1);
+    for other in &others {
+        assert_eq!(presences(other), ["romeo/x available"], "{}", other.jid());
+    }
+}
+
+#[tokio::test]
+async fn directed_presence_and_its_end_reach_the_other_node() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.bind("romeo/x"), two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    one.send(&mut romeo, "<presence to='juliet@hearth.example/y'/>").await;
+    town.carry().await;
+    assert_eq!(presences(&juliet), ["romeo/x available"]);
+    one.end(romeo, Vec::new()).await;
+    town.carry().await;
+    assert_eq!(presences(&juliet), ["romeo/x unavailable"]);
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_by_the_node_that_has_the_presence() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    one.send(&mut romeo, "<presence type='probe' to='juliet@hearth.example'/>").await;
+    town.carry().await;
+    assert_eq!(presences(&romeo), ["juliet/y available"]);
+}
+
+#[tokio::test]
+async fn who_may_not_see_a_presence_does_not_get_it_from_another_node() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    one.send(&mut romeo, "<presence type='probe' to='juliet@hearth.example'/>").await;
+    town.carry().await;
+    assert!(presences(&romeo).is_empty());
+}
+
+#[tokio::test]
+async fn a_subscription_is_asked_and_granted_across_nodes() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, mut juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    envelopes(&juliet);
+    one.send(&mut romeo, "<presence type='subscribe' to='juliet@hearth.example'/>").await;
+    town.carry().await;
+    assert_eq!(presences(&juliet), ["romeo subscribe"]);
+    envelopes(&romeo);
+    two.send(&mut juliet, "<presence type='subscribed' to='romeo@hearth.example'/>").await;
+    town.carry().await;
+    let seen = inbox(&romeo);
+    let has = |part: &str| seen.iter().any(|text| text.contains(part));
+    assert!(has("subscription='to'") && has("type='subscribed'"), "{seen:?}");
+    assert!(has("from='juliet@hearth.example/y'"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_roster_changed_on_one_node_is_pushed_and_read_anew_on_another() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut here, mut there) = (one.online("romeo/x").await, two.online("romeo/y").await);
+    town.carry().await;
+    envelopes(&there);
+    let set = "<iq id='s' type='set'><query xmlns='jabber:iq:roster'>\
+               <item jid='nurse@hearth.example' name='Nurse'/></query></iq>";
+    one.send(&mut here, set).await;
+    town.carry().await;
+    let pushed = inbox(&there);
+    assert!(pushed.len() == 1 && pushed[0].contains("name='Nurse'"), "{pushed:?}");
+    two.send(&mut there, "<iq id='r' type='get'><query xmlns='jabber:iq:roster'/></iq>").await;
+    let read = inbox(&there);
+    assert!(read[0].contains("name='Nurse'"), "{read:?}");
+}
+
+#[tokio::test]
+async fn the_contacts_of_a_lost_nodes_users_learn_of_it() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    town.lose(&two);
+    // Whoever was to tell it has gone before he did.
+    one.nodes.drop_node(two.node, false).await;
+    assert!(presences(&romeo).is_empty());
+    one.nodes.drop_node(two.node, true).await;
+    assert_eq!(presences(&romeo), ["juliet/y unavailable"]);
+}
+
+#[tokio::test]
+async fn who_is_back_before_it_is_told_does_not_become_unavailable() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    town.lose(&two);
+    one.nodes.drop_node(two.node, false).await;
+    let _back = one.online("juliet/y").await;
+    envelopes(&romeo);
+    one.nodes.drop_node(two.node, true).await;
+    assert!(presences(&romeo).is_empty());
+}
+
+#[tokio::test]
+async fn only_the_last_resource_of_all_nodes_leaves_a_last_presence() {
+    let (town, [one, two]) = Town::new().await;
+    let (first, second) = (one.online("juliet/a").await, two.online("juliet/b").await);
+    town.carry().await;
+    let key = crate::im::testing::key("juliet");
+    one.end(first, Vec::new()).await;
+    town.carry().await;
+    assert!(one.im.last_presence(key).await.is_none());
+    two.end(second, Vec::new()).await;
+    town.until("it is noted", async || one.im.last_presence(key).await.is_some()).await;
+}

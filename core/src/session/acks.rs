@@ -1,0 +1,67 @@
+//! What became here of messages of which other nodes keep a copy. Gathered, so that one wake-up tells
+//! all of them.
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+use super::remote::Node;
+
+/// What became of an envelope at its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A client acknowledged it.
+    Delivered,
+    /// It is committed to the database.
+    Committed,
+    /// The destination could not: the origin resolves it again.
+    Refused,
+}
+
+/// The delivery's acknowledgement of one envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The origin's number for the envelope.
+    pub ticket: u64,
+    pub outcome: Outcome,
+}
+
+/// Acknowledgements on their way to the nodes that wait for them.
+#[derive(Debug, Default)]
+pub struct Acks {
+    waiting: Mutex<HashMap<Node, Vec<Ack>>>,
+    wake: Notify,
+}
+
+impl Acks {
+    pub fn add(&self, origin: Node, ack: Ack) {
+        self.waiting.lock().entry(origin).or_default().push(ack);
+        self.wake.notify_one();
+    }
+
+    /// All that wait.
+    pub fn take(&self) -> HashMap<Node, Vec<Ack>> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+
+    /// Resolves when there are some.
+    pub async fn any(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// The copy that another node keeps of a message.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    pub origin: Node,
+    /// The origin's number for it.
+    pub number: u64,
+    pub acks: Arc<Acks>,
+}
+
+impl Ticket {
+    pub fn tell(&self, outcome: Outcome) {
+        self.acks.add(self.origin, Ack { ticket: self.number, outcome });
+    }
+}
