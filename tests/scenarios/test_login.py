@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 
 import pytest
 
@@ -51,6 +52,29 @@ def test_an_unknown_user_keeps_his_salt(stage):
     assert len(salts) == 1
 
 
+@pytest.mark.needs("strict")
+def test_the_offer_is_told_again_under_the_proof(stage):
+    """ATTACKS 12, XEP-0474: who shortened the features cannot shorten this, too."""
+    client = stage.connect()
+    features = client.negotiate_tls()
+    mechanisms = [m.text or "" for m in ns.child(features, ns.SASL, "mechanisms")]
+    bindings = [b.get("type", "") for b in ns.child(features, "urn:xmpp:sasl-cb:0", "sasl-channel-binding")]
+    offer = "\x1e".join(sorted(mechanisms)) + "\x1f" + "\x1e".join(sorted(bindings))
+    expected = base64.b64encode(hashlib.sha256(offer.encode()).digest()).decode()
+    challenge = start_scram(client, stage.user("juliet").name)
+    assert fields(base64.b64decode(challenge.text or "").decode())["h"] == expected
+
+
+@pytest.mark.needs("strict")
+def test_a_client_that_saw_no_channel_binding_is_stopped(stage):
+    """ATTACKS 12, RFC 5802 §6: it was offered, so somebody took it away."""
+    client = stage.connect()
+    client.negotiate_tls()
+    first = base64.b64encode(f"y,,n={stage.user('juliet').name},r=abc".encode()).decode()
+    client.send(f"<auth xmlns='{ns.SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")
+    assert ns.condition(client.next_element(), ns.SASL) == "not-authorized"
+
+
 def test_the_server_nonce_is_fresh(stage):
     juliet = stage.user("juliet")
     assert first_challenge(stage, juliet.name)["r"] != first_challenge(stage, juliet.name)["r"]
@@ -80,10 +104,12 @@ def test_plain_is_refused_without_tls(stage):
     assert reason in ("encryption-required", "invalid-mechanism", "policy-violation", "not-authorized")
 
 
-def test_a_mechanism_that_was_not_offered_is_refused(stage):
+@pytest.mark.parametrize("mechanism", ["X-UNKNOWN", "ANONYMOUS", "EXTERNAL", "DIGEST-MD5", "plain"])
+def test_a_mechanism_that_was_not_offered_is_refused(stage, mechanism):
+    """ATTACKS 11."""
     client = stage.connect()
     client.negotiate_tls()
-    client.send(f"<auth xmlns='{ns.SASL}' mechanism='X-UNKNOWN'>=</auth>")
+    client.send(f"<auth xmlns='{ns.SASL}' mechanism='{mechanism}'>=</auth>")
     assert ns.condition(client.next_element(), ns.SASL) == "invalid-mechanism"
 
 

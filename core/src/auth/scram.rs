@@ -47,6 +47,18 @@ pub struct Offer {
     pub plus_offered: bool,
 }
 
+/// What a stream's features offer, as XEP-0474 §5.1 hashes it: names in the order of their octets.
+pub fn offered(mechanisms: &mut [&str], bindings: &mut [&str]) -> String {
+    mechanisms.sort_unstable();
+    bindings.sort_unstable();
+    let mut offered = mechanisms.join("\u{1e}");
+    if !bindings.is_empty() {
+        offered.push('\u{1f}');
+        offered.push_str(&bindings.join("\u{1e}"));
+    }
+    offered
+}
+
 /// The client's first message.
 #[derive(Debug)]
 pub struct ClientFirst {
@@ -91,16 +103,24 @@ impl ClientFirst {
     }
 
     /// The server's first message. `binding_data` is what this end knows of the channel, empty
-    /// without -PLUS; `nonce` is the server's part, 128 random bits or more, no comma.
+    /// without -PLUS; `nonce` is the server's part, 128 random bits or more, no comma. `offered`
+    /// is what [`offered`] made of the stream's features.
     pub fn challenge(
         self,
         keys: ScramKeys,
         binding_data: &[u8],
         nonce: &str,
+        offered: Option<&str>,
     ) -> (Challenged, String) {
         let nonce = format!("{}{nonce}", self.nonce);
         let salt = BASE64.encode(&keys.salt);
-        let server_first = format!("r={nonce},s={salt},i={}", keys.iterations);
+        let mut server_first = format!("r={nonce},s={salt},i={}", keys.iterations);
+        if let Some(offered) = offered {
+            // XEP-0474 §5.1: the proofs cover it, so who changed the features cannot change it.
+            server_first.push_str(",h=");
+            let hash = digest::digest(keys.hash.digest(), offered.as_bytes());
+            BASE64.encode_string(hash, &mut server_first);
+        }
         // RFC 5802 §6: the client repeats its GS2 header and binds it to the channel's data.
         let channel = BASE64.encode([self.gs2_header.as_bytes(), binding_data].concat());
         let auth_message = format!("{},{server_first},", self.bare);

@@ -54,7 +54,8 @@ fn the_rfc_vectors_pass() {
         let first = format!("n,,n=user,r={}", v.client_nonce);
         let first = ClientFirst::parse(first.as_bytes(), NO_PLUS).unwrap();
         assert_eq!(first.username, "user");
-        let (challenged, message) = first.challenge(keys(v.hash, v.salt), b"", v.server_nonce);
+        let (challenged, message) =
+            first.challenge(keys(v.hash, v.salt), b"", v.server_nonce, None);
         let nonce = format!("{}{}", v.client_nonce, v.server_nonce);
         assert_eq!(message, format!("r={nonce},s={},i=4096", v.salt));
         let last = format!("c=biws,r={nonce},p={}", v.proof);
@@ -62,12 +63,23 @@ fn the_rfc_vectors_pass() {
     }
 }
 
+/// The example of XEP-0474 §5.3.
+#[test]
+fn the_challenge_tells_what_was_offered() {
+    let mut mechanisms = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"];
+    let offered = offered(&mut mechanisms, &mut ["tls-server-end-point", "tls-exporter"]);
+    let first = ClientFirst::parse(b"n,,n=user,r=abc", NO_PLUS).unwrap();
+    let keys = keys(Hash::Sha1, "QSXCR+Q6sek8bf92");
+    let (_, message) = first.challenge(keys, b"", "def", Some(&offered));
+    assert_eq!(message, "r=abcdef,s=QSXCR+Q6sek8bf92,i=4096,h=G6k/rBLDqgOhRRaCuuatSDFkJ08=");
+}
+
 /// A client that follows the RFC, with this GS2 header and this view of the channel.
 fn login(header: &str, offer: Offer, theirs: &[u8], ours: &[u8]) -> Result<String, ScramError> {
     let keys = keys(Hash::Sha256, "W22ZaJ0SNY7soEsUEjb6gQ==");
     let bare = "n=user,r=clientnonce";
     let first = ClientFirst::parse(format!("{header}{bare}").as_bytes(), offer)?;
-    let (challenged, server_first) = first.challenge(keys.clone(), ours, "servernonce");
+    let (challenged, server_first) = first.challenge(keys.clone(), ours, "servernonce", None);
     let channel = BASE64.encode([header.as_bytes(), theirs].concat());
     let without_proof = format!("c={channel},r=clientnonceservernonce");
     let auth_message = format!("{bare},{server_first},{without_proof}");
@@ -168,7 +180,7 @@ fn malformed_final_messages_are_refused() {
     for (message, error) in cases {
         let first = ClientFirst::parse(b"n,,n=user,r=abc", NO_PLUS).unwrap();
         let keys = keys(Hash::Sha1, "QSXCR+Q6sek8bf92");
-        let (challenged, _) = first.challenge(keys, b"", "def");
+        let (challenged, _) = first.challenge(keys, b"", "def", None);
         assert_eq!(challenged.finish(message.as_bytes()).err(), Some(error), "{message}");
     }
 }
@@ -178,7 +190,7 @@ fn fake_keys_let_nobody_in() {
     let iterations = NonZeroU32::new(4096).unwrap();
     let fake = ScramKeys::fake(Hash::Sha256, b"secret", "user", iterations);
     let first = ClientFirst::parse(b"n,,n=user,r=abc", NO_PLUS).unwrap();
-    let (challenged, server_first) = first.challenge(fake.clone(), b"", "def");
+    let (challenged, server_first) = first.challenge(fake.clone(), b"", "def", None);
     let auth_message = format!("n=user,r=abc,{server_first},c=biws,r=abcdef");
     let proof = proof("pencil", &fake, &auth_message);
     let last = format!("c=biws,r=abcdef,p={proof}");
@@ -194,7 +206,7 @@ proptest::proptest! {
         let finish = |message: &[u8]| {
             let first = ClientFirst::parse(b"n,,n=user,r=abc", NO_PLUS).unwrap();
             let keys = ScramKeys::fake(Hash::Sha1, b"", "", NonZeroU32::MIN);
-            first.challenge(keys, b"", "def").0.finish(message).is_ok()
+            first.challenge(keys, b"", "def", None).0.finish(message).is_ok()
         };
         assert!(!finish(&last));
         assert!(!finish(format!("c=biws,r=abcdef,{tail}").as_bytes()));

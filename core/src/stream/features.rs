@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::header::Link;
 use super::{Outputs, StartTls};
 use crate::auth::mechanism::{BindingType, Mechanism};
+use crate::auth::scram;
 use crate::ns;
 use crate::xml::writer::Writer;
 
@@ -136,14 +137,29 @@ fn mechanisms(link: &Link, writer: &mut Writer<'_>) {
     }
     writer.end("mechanisms");
     // XEP-0440: without this list a client guesses, and a wrong guess looks like an attack.
-    if offered.iter().any(|mechanism| mechanism.binds_channel()) {
-        writer.start("sasl-channel-binding", Some(ns::SASL_CHANNEL_BINDING));
-        for kind in BindingType::ALL.into_iter().filter(|kind| can_bind(link, *kind)) {
-            writer.start("channel-binding", None).attribute("type", kind.name());
-            writer.end("channel-binding");
-        }
-        writer.end("sasl-channel-binding");
+    let mut bindings = bindings(link).peekable();
+    if bindings.peek().is_none() {
+        return;
     }
+    writer.start("sasl-channel-binding", Some(ns::SASL_CHANNEL_BINDING));
+    for kind in bindings {
+        writer.start("channel-binding", None).attribute("type", kind.name());
+        writer.end("channel-binding");
+    }
+    writer.end("sasl-channel-binding");
+}
+
+/// The kinds of channel binding that this very stream tells of.
+fn bindings(link: &Link) -> impl Iterator<Item = BindingType> + '_ {
+    let is_of_use = offered(link).any(|mechanism| mechanism.binds_channel());
+    BindingType::ALL.into_iter().filter(move |kind| is_of_use && can_bind(link, *kind))
+}
+
+/// Both lists, for the client to see that nobody shortened them (XEP-0474).
+pub(super) fn in_one(link: &Link) -> String {
+    let mut mechanisms: Vec<_> = offered(link).map(Mechanism::name).collect();
+    let mut bindings: Vec<_> = bindings(link).map(BindingType::name).collect();
+    scram::offered(&mut mechanisms, &mut bindings)
 }
 
 /// The mechanisms of this very stream, strongest first. Nothing else is accepted.

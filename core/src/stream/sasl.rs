@@ -269,7 +269,8 @@ impl PendingScram {
             return fail(link, Failure::NotAuthorized, out);
         };
         let nonce = (link.profile.tokens)();
-        let (challenged, server_first) = first.challenge(keys, binding, &nonce);
+        let offered = features::in_one(&link);
+        let (challenged, server_first) = first.challenge(keys, binding, &nonce, Some(&offered));
         let mut writer = out.writer();
         writer.start("challenge", Some(ns::SASL)).text(&BASE64.encode(server_first));
         writer.end("challenge");
