@@ -1,5 +1,7 @@
 """Clients that say nothing, want too much or never read."""
 
+import time
+
 import pytest
 
 from play import Client, Login, Stage, StreamClosed, ns
@@ -97,6 +99,42 @@ def test_a_client_that_does_not_read_may_come_back_elsewhere(private_server):
     numbers = [int(ns.body(again.expect_message(from_=romeo)).split()[0]) for _ in range(count)]
     stage.close()
     assert numbers == list(range(count))
+
+
+@pytest.mark.parametrize("sessions", [1, 2], ids=["one session", "two sessions"])
+def test_who_sends_faster_than_his_account_may_is_read_later(private_server, sessions):
+    """Nothing is refused or lost. All sessions of the account pay, nobody else does."""
+    rate, burst = 4, 40
+    stage = Stage(private_server({"limits.stanzas-per-second": str(rate)}))
+    user, romeo = stage.user("juliet"), stage.enter("romeo")
+    juliets = [stage.login(user, Login(f"balcony-{n}")) for n in range(sessions)]
+    began, count = time.monotonic(), burst + 2 * rate
+    for number in range(count):
+        juliets[number % sessions].message(romeo, f"number {number}")
+    for juliet in juliets:
+        juliet.sync()
+        juliet.sync()
+    # How fast it is at most, is all that a clock can tell for sure.
+    assert time.monotonic() - began > (count - burst) / rate - 0.5
+    for number in range(count):
+        romeo.expect_message(f"number {number}", from_=juliets[number % sessions])
+    for _ in range(burst // 2):
+        romeo.sync()
+    stage.close()
+
+
+def test_octets_have_a_rate_too(private_server):
+    stage = Stage(private_server({"limits.kb-per-second": "20"}))
+    juliet, romeo = stage.login(stage.user("juliet")), stage.enter("romeo")
+    began = time.monotonic()
+    for _ in range(6):
+        juliet.message(romeo, "x" * 40_000)
+    juliet.sync()
+    juliet.sync()
+    assert time.monotonic() - began > 1
+    for _ in range(6):
+        romeo.expect_message(from_=juliet)
+    stage.close()
 
 
 def test_strangers_behind_a_load_balancer_are_told_apart(private_server):

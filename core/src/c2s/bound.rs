@@ -53,8 +53,9 @@ pub(super) struct Bound {
     pub io: Io,
     pub inbound: Inbound,
     spool: Option<Pin<Box<Sleep>>>,
-    /// While too much waits to be committed: resolves when it has become less.
-    congested: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// While nothing is read, because too much waits to be committed or the account sent faster
+    /// than it may: resolves when that is over.
+    hindrance: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// What the event means for a session that does not survive it.
@@ -79,7 +80,7 @@ pub(super) fn by_order(reason: CloseReason) -> Ended {
 
 impl Bound {
     pub fn new(io: Io, inbound: Inbound) -> Bound {
-        Bound { io, inbound, spool: None, congested: None }
+        Bound { io, inbound, spool: None, hindrance: None }
     }
 
     /// Serves the stream until something must be awaited, or it ends.
@@ -189,7 +190,9 @@ impl Bound {
             return Poll::Pending;
         }
         // What an earlier wait left over comes first.
-        if let Some(event) = self.inbound.read(&[], scratch) {
+        let event = self.inbound.read(&[], scratch);
+        self.slow_down(scratch);
+        if let Some(event) = event {
             return Poll::Ready(event);
         }
         for _ in 0..READS {
@@ -203,6 +206,7 @@ impl Bound {
                 None => event = inbound.read(octets, scratch),
                 Some(_) => inbound.framer.stash(octets),
             });
+            self.slow_down(scratch);
             if let Some(event) = event {
                 return Poll::Ready(event);
             }
@@ -215,21 +219,30 @@ impl Bound {
     }
 
     fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
-        self.may_append(cx) && self.is_within_window()
+        self.is_unhindered(cx) && self.is_within_window()
     }
 
-    /// Whether the database keeps up; if not, we are woken when it does.
-    fn may_append(&mut self, cx: &mut Context<'_>) -> bool {
-        let im = &self.inbound.held.c2s.router.im;
-        if self.congested.is_none() && im.is_congested() {
-            self.congested = Some(im.decongested());
+    /// Reads nothing until what the account has sent is paid for.
+    fn slow_down(&mut self, scratch: &mut Scratch) {
+        let pause = std::mem::take(&mut scratch.pause);
+        if !pause.is_zero() {
+            self.hindrance = Some(Box::pin(sleep(pause)));
         }
-        let congested = self.congested.as_mut();
-        if congested.is_some_and(|congested| congested.as_mut().poll(cx).is_pending()) {
-            return false;
+    }
+
+    /// Whether the database and the account's pace allow more; if not, we are woken when they do.
+    fn is_unhindered(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let im = &self.inbound.held.c2s.router.im;
+            if self.hindrance.is_none() && im.is_congested() {
+                self.hindrance = Some(im.decongested());
+            }
+            let Some(hindrance) = &mut self.hindrance else { return true };
+            if hindrance.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.hindrance = None;
         }
-        self.congested = None;
-        true
     }
 
     fn is_within_window(&self) -> bool {

@@ -49,11 +49,12 @@ impl Inbound {
         if !octets.is_empty() {
             self.held.shared.heard();
         }
-        let mut rest = octets;
+        let (mut rest, mut stanzas) = (octets, 0);
         let event = loop {
             match self.next(&mut rest) {
                 Ok(None) => break None,
                 Ok(Some(parsed)) => {
+                    stanzas += 1;
                     let Err(event) = self.handle(parsed, scratch) else { continue };
                     break Some(event);
                 }
@@ -63,6 +64,9 @@ impl Inbound {
         if event.is_some() {
             self.framer.stash(rest);
         }
+        let rates = self.held.c2s.settings.rates();
+        let now = tokio::time::Instant::now().into_std();
+        scratch.pause = self.held.shared.pace.spend(stanzas, octets.len(), rates, now);
         // Everything that one read brought is delivered together: one lock and one wake-up per
         // recipient. It is delivered, too, when the stream ends right behind it.
         if !self.held.c2s.router.perform_now(&mut scratch.out) {

@@ -22,7 +22,8 @@ use crate::router::{Out, Router};
 use crate::session::duty::is_durable;
 use crate::session::registry::Bound as Place;
 use crate::session::{
-    CloseReason, Encryption, Entry, Envelope, Order, Origin, Resumable, Session, Shared, resume,
+    CloseReason, Encryption, Entry, Envelope, Order, Origin, Pace, Resumable, Session, Shared,
+    resume,
 };
 use crate::shutdown::Tracker;
 use crate::stream::sm::{AckQueue, Counter, Refusal};
@@ -261,7 +262,10 @@ impl C2s {
         }
         let id = registry.next_id();
         let mailbox = self.settings.mailbox_kb.get() * 1024;
-        let shared = Arc::new(Shared::new(id, (host, account), jid, origin, mailbox));
+        let pace = Pace::of(registry, host, local, account);
+        let mut shared = Shared::new(id, (host, account), jid, origin, mailbox);
+        shared.pace = pace;
+        let shared = Arc::new(shared);
         let refuses = self.settings.resource_conflict.get() == ResourceConflict::Refuse;
         let stays = |old: &Entry| match old {
             // A client that lost its connection has no other way back to its resource.

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::router::Out;
 use crate::session::Envelope;
@@ -21,6 +22,8 @@ pub struct Scratch {
     /// What is to be written, and the envelopes of which it consists.
     pub write: Vec<u8>,
     pub written: Vec<Envelope>,
+    /// How long to read nothing, because the account sent faster than it may.
+    pub pause: Duration,
 }
 
 thread_local! {
@@ -58,7 +61,7 @@ mod tests {
             scratch.out.returned.reserve(many);
             scratch.out.work.reserve(many);
         });
-        Scratch::lend(|Scratch { out, inbox, write, written }| {
+        Scratch::lend(|Scratch { out, inbox, write, written, .. }| {
             assert!(write.is_empty() && write.capacity() <= KEEP_OCTETS);
             let items = [
                 inbox.capacity(),

@@ -2,6 +2,7 @@
 
 use crate::properties::{Declared, Live, Properties, Property};
 use crate::property_words;
+use crate::session::pace::Rates;
 use crate::stream::sm::QueueLimits;
 
 property_words! {
@@ -49,6 +50,20 @@ pub static SESSIONS: Property<usize> = Property::new(
     || 100,
     "Sessions that one account may have at a time; 0 for any number.",
 );
+pub static STANZAS_PER_SECOND: Property<u32> = Property::new(
+    "limits.stanzas-per-second",
+    || 5000,
+    "Stanzas that one account may send in a second on average, on each node; ten seconds' worth may \
+     come at once. Who sends more is read more slowly. 0 for any number.",
+)
+.within("at most 1000000", |stanzas| *stanzas <= 1_000_000);
+pub static KB_PER_SECOND: Property<u32> = Property::new(
+    "limits.kb-per-second",
+    || 10_240,
+    "KiB that one account may send in a second on average, on each node; ten seconds' worth may \
+     come at once. Who sends more is read more slowly. 0 for any number.",
+)
+.within("at most 1000000", |kb| *kb <= 1_000_000);
 pub static UNAUTHENTICATED: Property<u32> = Property::new(
     "limits.unauthenticated-per-address",
     || 200,
@@ -75,13 +90,15 @@ pub static IDLE_SECONDS: Property<u32> = Property::new(
 .within("0, or 2 to 86400", |seconds| *seconds == 0 || (2..=86_400).contains(seconds));
 
 /// The properties of this module.
-pub static PROPERTIES: [&dyn Declared; 10] = [
+pub static PROPERTIES: [&dyn Declared; 12] = [
     &RESOURCE_CONFLICT,
     &RESUME_SECONDS,
     &QUEUE_STANZAS,
     &QUEUE_KB,
     &MAILBOX_KB,
     &SESSIONS,
+    &STANZAS_PER_SECOND,
+    &KB_PER_SECOND,
     &UNAUTHENTICATED,
     &HEADER_SECONDS,
     &AUTHENTICATION_SECONDS,
@@ -97,6 +114,8 @@ pub struct Settings {
     pub queue_kb: Live<usize>,
     pub mailbox_kb: Live<usize>,
     pub sessions: Live<usize>,
+    pub stanzas_per_second: Live<u32>,
+    pub kb_per_second: Live<u32>,
     pub unauthenticated: Live<u32>,
     pub header_seconds: Live<u64>,
     pub authentication_seconds: Live<u64>,
@@ -112,11 +131,19 @@ impl Settings {
             queue_kb: properties.live(&QUEUE_KB),
             mailbox_kb: properties.live(&MAILBOX_KB),
             sessions: properties.live(&SESSIONS),
+            stanzas_per_second: properties.live(&STANZAS_PER_SECOND),
+            kb_per_second: properties.live(&KB_PER_SECOND),
             unauthenticated: properties.live(&UNAUTHENTICATED),
             header_seconds: properties.live(&HEADER_SECONDS),
             authentication_seconds: properties.live(&AUTHENTICATION_SECONDS),
             idle_seconds: properties.live(&IDLE_SECONDS),
         }
+    }
+
+    /// How fast an account may send.
+    pub fn rates(&self) -> Rates {
+        let octets = self.kb_per_second.get().saturating_mul(1024);
+        Rates { stanzas: self.stanzas_per_second.get(), octets }
     }
 
     /// Bounds of what a client may leave unacknowledged.

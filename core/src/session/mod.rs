@@ -20,6 +20,7 @@ mod elsewhere;
 mod ended;
 pub mod export;
 pub mod mailbox;
+pub mod pace;
 pub mod page;
 pub mod registry;
 pub mod remote;
@@ -30,6 +31,7 @@ pub use acks::{Ack, Acks, Outcome, Ticket};
 pub use duty::{Duty, Pending};
 pub use ended::Ended;
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};
+pub use pace::Pace;
 pub use page::Window;
 pub use registry::{Entry, Registry};
 pub use remote::{Delta, Node, RemoteSession};
@@ -74,6 +76,8 @@ pub struct Shared {
     management: OnceLock<Box<Management>>,
     pub received: AtomicU64,
     pub sent: AtomicU64,
+    /// How fast the account may send; all its sessions on this node share it.
+    pub pace: Arc<Pace>,
     /// Seconds in which nothing came from the client, as far as they were counted; [`AWAY`] without
     /// a connection, [`UNREAD`] while the server does not read.
     silence: AtomicU32,
@@ -114,6 +118,7 @@ impl Shared {
             management: OnceLock::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            pace: Arc::default(),
             silence: AtomicU32::new(0),
         }
     }

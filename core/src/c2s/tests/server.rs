@@ -268,6 +268,8 @@ fn im_settings() -> im::Settings {
 
 fn settings() -> Settings {
     Settings {
+        stanzas_per_second: Live::fixed(0),
+        kb_per_second: Live::fixed(0),
         resource_conflict: Live::fixed(ResourceConflict::Replace),
         resume_seconds: Live::fixed(300),
         queue_stanzas: Live::fixed(16),
