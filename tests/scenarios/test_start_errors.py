@@ -3,13 +3,17 @@
 import json
 import re
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import pytest
 
+from play import Stage
 from servers.database import execute
 from servers.hearth import Hearth, binary, hearth
-from servers.process import free_port
+from servers.process import free_port, wait_until
+from servers.small_disk import SmallDisk, on_small_disk, setup_command
 
 pytestmark = pytest.mark.needs("command line")
 
@@ -105,10 +109,50 @@ def test_an_unreadable_certificate_is_named(idle):
     assert_one_clear_line(run_to_failure(idle), "certs")
 
 
+def test_a_certificate_that_cannot_be_read_is_named(idle):
+    idle.start()
+    idle.stop()
+    for file in (idle.home / "certs").iterdir():
+        file.unlink()
+        file.mkdir()
+    assert_one_clear_line(run_to_failure(idle), "certs")
+
+
 def test_a_second_process_on_one_home_is_refused(idle):
     idle.start()
     assert_one_clear_line(run_to_failure(idle), "in use", str(idle.process.pid))
     assert idle.is_alive()
+
+
+def test_setup_on_a_full_disk_says_so(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    command = on_small_disk(home, "16k", setup_command(home))
+    assert_one_clear_line(subprocess.run(command, capture_output=True, text=True, timeout=60), "full")
+
+
+def test_a_disk_that_gets_full_costs_nothing_that_was_acknowledged(tmp_path):
+    """What cannot be stored is not acknowledged; once there is room again, it is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    server = SmallDisk(home)
+    server.start()
+    stage = Stage(server)
+    romeo, user = stage.login(stage.user("romeo")), stage.user("juliet")
+    romeo.enable_sm()
+    filler = server.fill()
+    body = "x" * 100_000
+    romeo.message(user, f"one {body}")
+    romeo.message(user, f"two {body}")
+    wait_until(lambda: "the disk of the database is full" in server.log(), "the log tells the reason")
+    assert romeo.acknowledged() < 2
+    filler.unlink()
+    wait_until(lambda: romeo.acknowledged() == 2, "both are acknowledged")
+    juliet = stage.online(user)
+    for word in ("one", "two"):
+        juliet.expect_message(f"{word} {body}")
+    stage.close()
+    server.stop()
 
 
 def test_a_failed_setup_leaves_nothing(tmp_path):
@@ -132,6 +176,17 @@ def test_a_stop_is_orderly(idle):
     process = idle.start().process
     idle.stop()
     assert process.returncode == 0, idle.log()[-2000:]
+
+
+def test_a_stop_leaves_the_database_in_one_file(idle):
+    """Whoever copies `hearth.db` then has everything."""
+    idle.start()
+    idle.create_user("juliet", "secret-of-juliet")
+    idle.stop()
+    log = idle.home / "hearth.db-wal"
+    assert not log.exists() or log.stat().st_size == 0
+    with closing(sqlite3.connect(idle.home / "hearth.db")) as database:
+        assert database.execute("SELECT count(*) FROM account WHERE username = 'juliet'").fetchone() == (1,)
 
 
 def test_the_version_is_told():

@@ -6,7 +6,7 @@
 //! lets go of a duty last, when it is not done, must find the message another home.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::Shared;
 use super::acks::{Outcome, Ticket};
@@ -35,6 +35,8 @@ pub struct Duty {
     pub id: StanzaId,
     done: AtomicBool,
     spooling: AtomicBool,
+    /// The session for which it was put into the offline table, or is on its way there; 0 for none.
+    spooler: AtomicU64,
     /// A row of the offline table holds the message.
     spooled: AtomicBool,
     /// Who must be told that the message is safe; `None` when nobody was promised anything.
@@ -75,6 +77,7 @@ impl Duty {
             id,
             done: AtomicBool::new(false),
             spooling: AtomicBool::new(false),
+            spooler: AtomicU64::new(0),
             spooled: AtomicBool::new(false),
             waiting,
             released: AtomicBool::new(false),
@@ -157,6 +160,16 @@ impl Duty {
     /// True once, for who may put the message into the offline table on behalf of a slow client.
     pub fn start_spool(&self) -> bool {
         self.is_awaited() && !self.is_done() && !self.spooling.swap(true, Ordering::AcqRel)
+    }
+
+    /// The message is on its way into the offline table, as one that `session` holds.
+    pub fn spools_for(&self, session: u64) {
+        self.spooler.store(session, Ordering::Release);
+    }
+
+    /// Number of the session that holds the message's row, if there is one; 0 for no session.
+    pub fn spooler(&self) -> u64 {
+        self.spooler.load(Ordering::Acquire)
     }
 
     /// The message is committed in the offline table. True when a recipient acknowledged it in the

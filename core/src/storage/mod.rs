@@ -210,12 +210,13 @@ impl Db {
     }
 
     /// Commits what was appended, then closes the connections to an external database. A SQLite
-    /// file is closed with the last handle.
+    /// file is closed with the last handle, and whole before that.
     pub async fn close(&self) {
         self.0.appends.close();
         self.0.appends.drained().await;
-        if let Backend::Postgres(postgres) = &*self.0.backend {
-            postgres.close();
+        match &*self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.checkpoint(),
+            Backend::Postgres(postgres) => postgres.close(),
         }
     }
 

@@ -102,7 +102,19 @@ impl Im {
         self.spool.add(key, size);
         let id = duty.as_ref().map_or_else(|| self.clock.stanza_id(), |duty| duty.id);
         let im = self.clone();
-        let values = params![key.host, key.account, id, id.time(), size as i64, bytes];
+        let spooler = duty.as_ref().map_or(0, |duty| duty.spooler()) as i64;
+        let (node, incarnation) = self.spool.node();
+        let values = params![
+            key.host,
+            key.account,
+            id,
+            id.time(),
+            size as i64,
+            bytes,
+            node,
+            incarnation,
+            spooler,
+        ];
         self.append(store::ADD, values, move |outcome| match outcome {
             Ok(()) => {
                 if let Some(duty) = &duty {
@@ -128,6 +140,7 @@ impl Im {
         let held_by = self.spool.holder(holder);
         for (stanza, duty) in envelopes {
             let bytes = stored::bytes(&stanza);
+            duty.spools_for(holder.id);
             let values = params![
                 holder.host,
                 holder.account,

@@ -26,11 +26,14 @@ pub struct Message {
 /// Octets and rows that one claim takes at most; one message may overshoot.
 const CLAIM_OCTETS: i64 = 64 * 1024;
 
-/// Adds a message that nobody holds. Runs as an append. A row that is there already was spooled
-/// for a session that is gone.
+/// Adds a message that nobody holds. Runs as an append. A row that is there already is freed when
+/// the session $9 holds it: it was spooled for that one, which is gone. Anybody else has been given
+/// the message by an earlier run of this very append, whose commit nobody heard of.
 pub const ADD: &str = "INSERT INTO offline_messages (host, account, id, received, size, stanza) \
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host, account, id) DO UPDATE SET \
-    holder_node = NULL, holder_incarnation = NULL, holder_session = NULL";
+    holder_node = NULL, holder_incarnation = NULL, holder_session = NULL \
+    WHERE offline_messages.holder_node = $7 AND offline_messages.holder_incarnation = $8 \
+    AND offline_messages.holder_session = $9";
 
 /// Adds a copy of a message that a session has been given. Runs as an append.
 pub const SPOOL: &str = "INSERT INTO offline_messages (host, account, id, received, size, stanza, \

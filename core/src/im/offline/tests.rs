@@ -11,6 +11,7 @@ use crate::storage::testing::TestDb;
 
 backend_tests! {
     a_claimed_message_has_one_holder,
+    a_message_that_is_added_twice_stays_with_its_holder,
     a_claim_is_in_order_and_bounded,
     what_an_earlier_run_held_is_free,
     what_others_held_is_reclaimed,
@@ -18,13 +19,21 @@ backend_tests! {
 }
 
 async fn add(test: &TestDb, n: u128, size: usize) {
+    add_again(test, n, size, 0).await;
+}
+
+/// `spooler` is the session of node 1's first run for which the message was spooled before.
+async fn add_again(test: &TestDb, n: u128, size: usize, spooler: i64) {
     let values = params![
         key("juliet").host,
         key("juliet").account,
         StanzaId(n),
         NOW,
         size as i64,
-        vec![b'x'; size]
+        vec![b'x'; size],
+        1u32,
+        1i64,
+        spooler,
     ]
     .to_vec();
     test.db
@@ -61,6 +70,18 @@ async fn free(test: &TestDb, node: u32) {
         .write(move |tx| Box::pin(async move { tx.execute(store::FREE, &values).await }))
         .await
         .unwrap();
+}
+
+/// The commit of an append was not heard of, so it runs again.
+async fn a_message_that_is_added_twice_stays_with_its_holder(test: TestDb) {
+    migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
+    add(&test, 1, 10).await;
+    assert_eq!(claim(&test, 1, 1, 4).await, [1]);
+    add(&test, 1, 10).await;
+    add_again(&test, 1, 10, 3).await;
+    assert!(claim(&test, 1, 1, 5).await.is_empty(), "another session has been given it");
+    add_again(&test, 1, 10, 4).await;
+    assert_eq!(claim(&test, 1, 1, 5).await, [1], "the session for which it was spooled is gone");
 }
 
 async fn a_claim_is_in_order_and_bounded(test: TestDb) {
@@ -262,8 +283,8 @@ async fn who_asks_while_messages_are_given_away_gets_no_second_portion() {
     let world = World::new().await;
     for n in 1..=100 {
         let bytes = stored::bytes(&stanza(&HI.replace("hi", &format!("{n}."))));
-        let values =
-            params![key("juliet").host, key("juliet").account, StanzaId(n), NOW, 1, bytes].to_vec();
+        let Key { host, account } = key("juliet");
+        let values = params![host, account, StanzaId(n), NOW, 1, bytes, 1u32, 1i64, 0i64].to_vec();
         let add = world
             .test
             .db

@@ -82,6 +82,21 @@ impl Sqlite {
         }
     }
 
+    /// Moves what the log holds into the file: it alone is the whole database then. The threads
+    /// keep their connections, so the log stays behind empty.
+    pub(super) fn checkpoint(&self) {
+        let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let outcome = connect(&self.path, Synchronous::Normal).and_then(|connection| {
+            let is_busy = connection.query_row(pragma, [], |row| row.get(0));
+            is_busy.map_err(|e| error(e, &self.path))
+        });
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => tracing::debug!("another process reads the database: its log stays"),
+            Err(error) => tracing::warn!(%error, "the database's log could not be emptied"),
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
