@@ -257,6 +257,22 @@ def test_many_connections_that_say_nothing_hurt_nobody(stage):
 
 
 @pytest.mark.needs("properties")
+def test_a_header_that_drips_is_cut_off(private_server):
+    """ATTACKS 3: each octet comes in time, the header does not."""
+    stage = Stage(private_server({"limits.header-seconds": "1"}))
+    client = stage.connect("plain")
+    send_all(client, "<stream:stream ")
+    with pytest.raises(StreamClosed):
+        while True:
+            send_all(client, " ")
+            try:
+                client.next_element(deadline=0.05)
+            except TimeoutError:
+                pass
+    stage.close()
+
+
+@pytest.mark.needs("properties")
 def test_who_does_not_log_in_is_disconnected(private_server):
     """ATTACKS 3 and 4: an absolute deadline, whatever the client sends meanwhile."""
     stage = Stage(private_server({"limits.authentication-seconds": "1"}))

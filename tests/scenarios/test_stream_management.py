@@ -1,5 +1,7 @@
 """Acknowledgements and resumption: XEP-0198."""
 
+from itertools import pairwise
+
 import pytest
 
 from play import Login, Stage, StreamClosed, ns
@@ -152,6 +154,15 @@ def test_nobody_else_can_resume_it(stage):
     juliet.cut()
     _, answer = resume(stage, stage.user("mallory"), juliet)
     assert ns.name(answer) == "failed"
+
+
+def test_the_ids_of_sessions_cannot_be_guessed(stage):
+    """ATTACKS 14: 128 bits or more, and none like another."""
+    user = stage.user("juliet")
+    ids = [with_sm(stage, user).resumption or "" for _ in range(20)]
+    assert len(set(ids)) == len(ids) and all(len(set(id)) > 8 and len(id) >= 22 for id in ids)
+    shared = [sum(a == b for a, b in zip(one, other, strict=True)) for one, other in pairwise(ids)]
+    assert sum(shared) < len(ids[0]) * len(ids) / 8, ids
 
 
 def test_an_unknown_id_fails_and_bind_still_works(stage):
