@@ -76,7 +76,7 @@ pub struct Shared {
     management: OnceLock<Box<Management>>,
     pub received: AtomicU64,
     pub sent: AtomicU64,
-    /// How fast the account may send; all its sessions on this node share it.
+    /// How fast the account may send; all its sessions that were bound on this node share it.
     pub pace: Arc<Pace>,
     /// Seconds in which nothing came from the client, as far as they were counted; [`AWAY`] without
     /// a connection, [`UNREAD`] while the server does not read.

@@ -46,7 +46,7 @@ impl Pace {
         };
         let found = registry.select(host, local, local_one);
         match found.as_ref().and_then(|(id, entries)| Some((*id, entries.first()?))) {
-            Some((id, Entry::Local(other))) if id == account => other.pace.clone(),
+            Some((Some(id), Entry::Local(other))) if id == account => other.pace.clone(),
             _ => Arc::default(),
         }
     }
