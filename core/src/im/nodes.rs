@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use futures_util::{StreamExt, stream};
 use hashbrown::HashSet;
 
 use super::roster::Key;
@@ -15,6 +16,9 @@ use crate::router::{Out, Router};
 use crate::session::{Entry, Node, RemoteSession, Shared};
 use crate::stanza::{PresenceType, Stanza};
 use crate::storage::StorageError;
+
+/// Rosters that are read at once when a node is gone.
+const AT_ONCE: usize = 16;
 
 /// Topic: the roster of an account, by the numbers of host and account.
 pub const ROSTER: &str = "roster";
@@ -116,11 +120,13 @@ impl Im {
         if let Err(error) = self.free_held(node).await {
             tracing::error!(%error, ?node, "messages that a lost node held could not be freed");
         }
-        for session in sessions.iter().filter(|session| session.is_available()) {
-            if let Err(error) = self.session_lost(session).await {
+        let available = sessions.iter().filter(|session| session.is_available());
+        let tell = |session: Arc<RemoteSession>| async move {
+            if let Err(error) = self.session_lost(&session).await {
                 tracing::error!(%error, jid = %session.jid, "nobody learns that a session is gone");
             }
-        }
+        };
+        stream::iter(available.cloned()).for_each_concurrent(AT_ONCE, tell).await;
     }
 
     async fn free_held(self: &Arc<Self>, node: Node) -> Result<(), StorageError> {

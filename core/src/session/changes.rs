@@ -168,7 +168,7 @@ impl Log {
 }
 
 /// Nodes count hosts from 0.
-fn number(host: HostId) -> u32 {
+pub(super) fn number(host: HostId) -> u32 {
     (host.0 - HostId::FIRST.0) as u32
 }
 

@@ -148,6 +148,33 @@ impl Registry {
         seq + 1
     }
 
+    /// What is known of a node's sessions, in no order, and the number of the change that is wanted next.
+    pub fn known(&self, node: Node) -> (u64, Vec<Delta>) {
+        // No change comes between.
+        let peers = self.peers.lock();
+        let mut known = Vec::new();
+        for shard in &self.shards {
+            for (Key(host, name), account) in shard.read().iter() {
+                let of_node = account.entries.iter().filter_map(|entry| match entry {
+                    Entry::Remote(session) if session.node == node => Some(session),
+                    Entry::Remote(_) | Entry::Local(_) => None,
+                });
+                known.extend(of_node.map(|session| Delta {
+                    gone: false,
+                    host: changes::number(*host),
+                    account: name.clone(),
+                    resource: session.resource().into(),
+                    session: session.session,
+                    epoch: session.epoch,
+                    bound_ms: session.bound_ms,
+                    priority: session.priority,
+                    flags: session.flags,
+                }));
+            }
+        }
+        (peers.next.get(&node).copied().unwrap_or(1), known)
+    }
+
     /// Forgets a run of a node and hands out the sessions that it had.
     pub fn drop_node(&self, node: Node) -> Vec<Arc<RemoteSession>> {
         let mut peers = self.peers.lock();

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 
 use super::*;
 use crate::ns;
+use crate::router::cluster::{Alone, Delta, Member, Node, View};
 use crate::session::{Envelope, ToOverride};
 use crate::stanza::RootNamespace;
 use crate::xml::Element;
@@ -97,7 +98,46 @@ async fn a_message_reaches_whom_it_is_for(test: TestDb) {
     assert_eq!(acts["items"][1]["target"], "everybody");
 }
 
+async fn a_session_of_another_node_is_shown_with_its_node(test: TestDb) {
+    let console = Console::start(&test).await;
+    let here = console.bind(AccountId(1), jid("romeo@example.org/orchard"));
+    let members = [("one", 1), ("two", 2)].map(|(name, id)| Member {
+        node: Node { id, incarnation: 1 },
+        name: name.to_owned(),
+        version: String::new(),
+        draining: false,
+    });
+    let [me, other] = [members[0].node, members[1].node];
+    let nodes = &console.api.router.nodes;
+    assert_eq!(console.get("/sessions").await["items"][0].get("node"), None, "it is alone");
+    nodes.entered(me, View { epoch: 1, members: members.into() }, Arc::new(Alone(me)));
+    let juliet = Delta {
+        gone: false,
+        host: 0,
+        account: "juliet".into(),
+        resource: "balcony".into(),
+        session: 7,
+        epoch: 1,
+        bound_ms: NOW.0,
+        priority: 5,
+        flags: Delta::AVAILABLE,
+    };
+    assert_eq!(nodes.apply(other, 1, &[juliet]), 2);
+    let page = console.get("/sessions").await;
+    assert_eq!(jids(&page), ["juliet@example.org/balcony", here.jid().as_str()]);
+    assert_eq!(
+        (&page["items"][0]["node"], &page["items"][1]["node"]),
+        (&json!("two"), &json!("one"))
+    );
+    let shown = console.get("/sessions/juliet/balcony").await;
+    assert_eq!((&shown["priority"], &shown["available"]), (&json!(5), &json!(true)));
+    // Its node does not answer: the request has not been carried out.
+    let (status, _) = console.call(Method::DELETE, "/sessions/juliet/balcony", None).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+}
+
 crate::backend_tests! {
+    a_session_of_another_node_is_shown_with_its_node,
     sessions_are_searched,
     a_session_is_shown_in_detail,
     a_message_reaches_whom_it_is_for,

@@ -220,6 +220,11 @@ impl Nodes {
         self.registry.replace(node, seq, sessions, &|host| Some(router.hosts.domain(host).clone()))
     }
 
+    /// What is known of another node's sessions, and the number of the change that is wanted next.
+    pub fn known(&self, node: Node) -> (u64, Vec<Delta>) {
+        self.registry.known(node)
+    }
+
     /// All sessions of this node, and the number of the last change that is in it.
     pub fn directory(&self) -> (u64, Vec<Delta>) {
         self.registry.directory()

@@ -95,6 +95,10 @@ pub fn delta_buf(delta: Delta) -> abi::DeltaBuf {
 }
 
 /// What the plugin answered, as core understands it.
+pub fn api_delta(delta: Delta) -> api::Delta {
+    api::Delta::from_buf(delta_buf(delta))
+}
+
 pub fn failed(error: Error) -> ClusterError {
     match error.kind {
         ErrorKind::Unavailable | ErrorKind::Stopped | ErrorKind::Full => ClusterError::Unavailable,

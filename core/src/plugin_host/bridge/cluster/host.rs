@@ -7,7 +7,7 @@ use abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use hearth_plugin_api::abi::{
     Ack, ClusterHost, Delta, Directory, Envelope, Fut, Message, Node, Res,
 };
-use hearth_plugin_api::cluster::{ClusterHostCall, LeaseState, View};
+use hearth_plugin_api::cluster::{ClusterHostCall, Known, LeaseState, View};
 use hearth_plugin_api::{Error, to_abi};
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -149,6 +149,11 @@ impl ClusterApi {
         let told = |error| convert::told(&error);
         match call {
             ClusterHostCall::Lease => json(&self.lease()),
+            ClusterHostCall::Known { node } => {
+                let (next, sessions) = self.nodes().known(convert::node(node));
+                let sessions = sessions.into_iter().map(convert::api_delta).collect();
+                json(&Known { next, sessions })
+            }
             ClusterHostCall::Serve { from, method } => {
                 let answer = self.nodes().serve(convert::node(from), &method, body).await;
                 answer.map(beside).map_err(told)

@@ -55,6 +55,7 @@ async fn changes_that_come_twice_do_no_harm() {
     let juliet = one.bind("juliet/balcony");
     town.carry().await;
     let (seq, sessions) = one.nodes.directory();
+    assert_eq!(two.nodes.known(one.node), (seq + 1, sessions.clone()));
     one.end(juliet, Vec::new()).await;
     town.carry().await;
     assert_eq!(two.nodes.apply(one.node, seq, &sessions), seq + 2);
