@@ -24,6 +24,8 @@ use crate::session::{CloseReason, Entry, Node, Order, Session, Shared, export};
 
 /// How long a frozen session waits to hear what becomes of it.
 const UNDECIDED: Duration = Duration::from_secs(20);
+/// How often the owner looks whether the claimant is still there.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long the owner waits until the directory knows where the session is.
 const NEWS: Duration = Duration::from_secs(3);
 
@@ -145,12 +147,14 @@ impl C2s {
     ) {
         let mut returning = Vec::new();
         let end = tokio::select! {
-            verdict = timeout(UNDECIDED, verdict) => match verdict {
-                Ok(Ok(Verdict::Release(done))) => Fate::Moved(Some(done)),
-                Ok(Ok(Verdict::Thaw)) => Fate::Stays,
-                // Nobody told: the directory may know better.
-                Err(_) | Ok(Err(_)) if self.is_at(&held.shared, claimant) => Fate::Moved(None),
-                Err(_) | Ok(Err(_)) => Fate::Stays,
+            verdict = verdict => match verdict {
+                Ok(Verdict::Release(done)) => Fate::Moved(Some(done)),
+                Ok(Verdict::Thaw) | Err(_) => Fate::Stays,
+            },
+            () = self.undecided(claimant) => match self.is_at(&held.shared, claimant) {
+                // The directory knows better.
+                true => Fate::Moved(None),
+                false => Fate::Stays,
             },
             fate = self.obey(&held.shared, claimant, &mut returning) => fate,
         };
@@ -169,6 +173,14 @@ impl C2s {
                 self.over(held).await;
                 drop(by);
             }
+        }
+    }
+
+    /// Resolves when the claimant will not tell any more.
+    async fn undecided(&self, claimant: Node) {
+        let deadline = Instant::now() + UNDECIDED;
+        while Instant::now() < deadline && self.router.nodes.current().contains(claimant) {
+            sleep(LOOK).await;
         }
     }
 

@@ -8,6 +8,7 @@ use crate::router::{IqTable, Request, Target};
 use crate::stanza::{PresenceType, Stanza};
 use crate::xml::Element;
 
+mod drain;
 mod moving;
 mod server;
 

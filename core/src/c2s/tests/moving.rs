@@ -144,6 +144,13 @@ impl Pair {
     }
 }
 
+fn is_late(envelope: &Envelope) -> bool {
+    let mut text = Vec::new();
+    let nobody = Jid::parse("hearth.example").unwrap();
+    super::super::bound::render(envelope, &nobody, &mut text);
+    String::from_utf8(text).unwrap().contains("<body>late</body>")
+}
+
 fn owed(session: &Session) -> Vec<String> {
     let owed = session.resumable.as_ref().unwrap().unacknowledged.unacked();
     let text = |envelope: &Envelope| {
@@ -216,7 +223,7 @@ async fn two_do_not_take_one_session() {
     let pair = Pair::start().await;
     let account = pair.first.account("juliet").await;
     let name = crate::c2s::moving::name(account, &pair.token);
-    let [one, two] = [5, 6].map(|id| Node { id, incarnation: 1 });
+    let (one, two) = (pair.wires[1].me, Node { id: 6, incarnation: 1 });
     pair.first.c2s.freeze(&name, one).await.unwrap();
     let conflict = |result: Result<(), ClusterError>| {
         assert!(matches!(result, Err(ClusterError::Conflict(_))), "{result:?}");
@@ -245,9 +252,10 @@ async fn what_comes_on_the_way_follows() {
     let mut inbox = VecDeque::new();
     eventually("it has followed", async || {
         held.shared.mailbox.take(&mut inbox);
-        inbox.len() == 1 || pair.second.stored("juliet").await == 2
+        inbox.iter().any(is_late)
     })
     .await;
+    assert_eq!(inbox.iter().filter(|envelope| is_late(envelope)).count(), 1);
 }
 
 #[tokio::test]
@@ -262,6 +270,21 @@ async fn a_word_that_is_lost_costs_nothing() {
     .await;
     assert_eq!(owed(&resumed.held).len(), 1);
     assert_eq!(pair.first.stored("juliet").await, 1, "the claimant's copy is not freed");
+}
+
+#[tokio::test]
+async fn a_claimant_that_dies_leaves_the_session_to_its_owner() {
+    let pair = Pair::start().await;
+    let account = pair.first.account("juliet").await;
+    let name = crate::c2s::moving::name(account, &pair.token);
+    pair.first.c2s.freeze(&name, pair.wires[1].me).await.unwrap();
+    let nodes = &pair.first.c2s.router.nodes;
+    let mut view = nodes.current();
+    view.members.retain(|member| member.node != pair.wires[1].me);
+    nodes.view(View { epoch: 2, ..view });
+    let is_thawed = async || pair.first.c2s.frozen.0.lock().is_empty();
+    eventually("it is thawed", is_thawed).await;
+    assert!(pair.resume(&pair.first, 1).await.is_ok());
 }
 
 #[tokio::test]

@@ -159,7 +159,8 @@ impl Nodes {
                 () = self.registry.has_changes() => {}
                 () = self.acks.any() => {}
                 () = self.wake.notified() => {}
-                () = self.tracker.hard().cancelled() => return,
+                // By then all sessions are over, and the plugin that carries has stopped.
+                () = self.tracker.soft().cancelled() => return,
             }
             let cluster = self.cluster();
             if let Some((seq, deltas)) = self.registry.take_changes() {
