@@ -90,7 +90,11 @@ impl Enterprise {
                 "id": member.node,
                 "incarnation": member.incarnation,
                 "name": about.map(|about| &about.name),
-                "state": about.map(|about| about.state),
+                "state": about.map(|about| match about.state {
+                    // The view is newer than its row.
+                    State::Joining => State::Member,
+                    state => state,
+                }),
                 "sessions": about.and_then(|about| about.figures.get("sessions")),
                 "versions": about.map(|about| &about.versions),
                 "addresses": about.map(|about| &about.addresses),
