@@ -10,6 +10,7 @@ mod output;
 mod panic;
 mod password;
 mod plugin;
+mod plugin_new;
 mod property;
 mod restore;
 mod roster;

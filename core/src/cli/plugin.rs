@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::link::{Link, segment};
 use super::output::{Output, text};
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, plugin_new};
 use crate::plugin_host::probe;
 use crate::plugin_host::signature::{self, SigningKey};
 
@@ -47,6 +47,14 @@ pub enum Plugin {
         /// What the command is given
         #[arg(value_name = "JSON")]
         input: Option<String>,
+    },
+    /// Write a project that builds a plugin, in a new folder
+    New {
+        /// Its id, which is for good
+        name: String,
+        /// Take hearth-plugin-api from this folder (plugin-api of Hearth's source), not from crates.io
+        #[arg(long, value_name = "DIR")]
+        path: Option<PathBuf>,
     },
     /// Show what a file says of itself, without installing it
     Inspect { file: PathBuf },
@@ -105,6 +113,7 @@ pub async fn perform(global: &Global, command: Plugin) -> Result<(), CliError> {
             let answer = global.link().await?.call(Method::POST, &path, input.as_ref()).await?;
             output.value(&answer, |answer| format!("{answer:#}"))
         }
+        Plugin::New { name, path } => plugin_new::create(output, &name, path.as_deref()),
         Plugin::Inspect { file } => inspect(output, &file).await,
         Plugin::Keygen { file } => keygen(output, &file),
         Plugin::Sign { file, key } => sign(output, &file, &key),

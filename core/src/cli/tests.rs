@@ -56,6 +56,7 @@ fn scripts_can_rely_on_these_lines() {
         "backup file.jsonl",
         "restore file.jsonl",
         "api POST /users --data {}",
+        "plugin new guestbook --path plugin-api",
     ] {
         let arguments: Vec<_> = line.split(' ').collect();
         assert!(command(&arguments).is_some(), "{line}");

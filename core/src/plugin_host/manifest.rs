@@ -2,6 +2,7 @@
 //! the server refuses.
 
 pub use hearth_plugin_api::Manifest;
+pub use hearth_plugin_api::manifest::is_id;
 
 /// Why a manifest is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
