@@ -127,3 +127,11 @@ def own_console(private_server, browser, request):
     with before_the_console(private_server(), browser, request.node.name) as opened:
         opened.sign_in()
         yield opened
+
+
+@pytest.fixture
+def postgres_console(private_server, postgres, browser, request):
+    """The same with a database of its own in PostgreSQL."""
+    with before_the_console(private_server(database=postgres), browser, request.node.name) as opened:
+        opened.sign_in()
+        yield opened

@@ -130,6 +130,10 @@ document.addEventListener("htmx:sseMessage", (event) => {
 // Runs over the page, and over each part that htmx puts into it.
 function enliven(root) {
   showTimes(root);
+  for (const button of root.querySelectorAll("[data-theme-switch]")) {
+    button.hidden = false;
+    setTheme(button, document.documentElement.dataset.theme);
+  }
   for (const input of root.querySelectorAll('input[type="datetime-local"][name]')) useOwnZone(input);
   for (const table of root.querySelectorAll("table[data-columns]")) {
     showColumns(table);
@@ -138,6 +142,7 @@ function enliven(root) {
   }
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
   for (const button of root.querySelectorAll("[data-tail-pause]")) button.hidden = false;
+  root.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   for (const log of root.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
 }
 
@@ -166,10 +171,6 @@ document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.s
 document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
 document.addEventListener("htmx:load", (event) => enliven(event.detail.elt.parentElement ?? document));
 
-for (const button of document.querySelectorAll("[data-theme-switch]")) {
-  button.hidden = false;
-  setTheme(button, document.documentElement.dataset.theme);
-}
 enliven(document);
 
 // A form with a file shows how far its upload is; what comes back takes the place of the page.
@@ -183,10 +184,13 @@ document.addEventListener("submit", (event) => {
   request.upload.addEventListener("progress", (at) => Object.assign(bar, { max: at.total, value: at.loaded }));
   request.addEventListener("error", () => form.submit());
   request.addEventListener("load", () => {
+    // With its tabs: a plugin may bring some.
     const page = new DOMParser().parseFromString(request.responseText, "text/html");
-    document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+    document.body.replaceWith(document.adoptNode(page.body));
     if (request.status < 400) history.pushState(null, "", request.responseURL);
-    showTimes(document);
+    document.title = page.title;
+    htmx.process(document.body);
+    enliven(document);
   });
   request.open("POST", form.action);
   request.send(new FormData(form));

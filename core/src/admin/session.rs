@@ -53,7 +53,33 @@ pub struct Session {
     began: Duration,
     times: Mutex<Times>,
     /// What the next page says on top.
-    notice: Mutex<Option<String>>,
+    notice: Mutex<Option<Said>>,
+}
+
+/// A line on top of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub tone: Tone,
+    pub text: String,
+}
+
+/// How something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    /// As the style sheet calls it.
+    pub fn class(self) -> &'static str {
+        match self {
+            Tone::Good => "good",
+            Tone::Warn => "warn",
+            Tone::Bad => "bad",
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -69,12 +95,17 @@ impl Session {
         equal(self.csrf.as_bytes(), csrf.as_bytes())
     }
 
-    /// Shows `text` on the next page.
+    /// Shows on the next page what was done.
     pub fn say(&self, text: impl Into<String>) {
-        *self.notice.lock() = Some(text.into());
+        self.say_as(Tone::Good, text.into());
     }
 
-    pub fn take_notice(&self) -> Option<String> {
+    /// Shows `text` on the next page.
+    pub fn say_as(&self, tone: Tone, text: String) {
+        *self.notice.lock() = Some(Said { tone, text });
+    }
+
+    pub fn take_notice(&self) -> Option<Said> {
         self.notice.lock().take()
     }
 }
@@ -117,13 +148,19 @@ impl Sessions {
 
     /// The session with this id, which counts as used.
     pub fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let session = self.look_on(id)?;
+        session.times.lock().used = self.clock.boot();
+        Some(session)
+    }
+
+    /// The session with this id, for a page that refreshes itself: that does not count as use.
+    pub fn look_on(&self, id: &str) -> Option<Arc<Session>> {
         let now = self.clock.boot();
         let session = self.open.lock().get(&TokenHash::of(id).0)?.clone();
         if !self.is_fresh(&session, now) {
             self.end(&session);
             return None;
         }
-        session.times.lock().used = now;
         Some(session)
     }
 
@@ -212,11 +249,13 @@ mod tests {
     #[test]
     fn looking_on_is_no_use() {
         let sessions = sessions();
-        let (_, session) = sessions.begin(who());
+        let (id, session) = sessions.begin(who());
         sessions.clock.advance(MINUTE * 29);
         assert!(sessions.is_open(&session));
+        assert!(sessions.look_on(&id).is_some());
         sessions.clock.advance(MINUTE);
         assert!(!sessions.is_open(&session));
+        assert!(sessions.look_on(&id).is_none());
     }
 
     #[test]
@@ -273,7 +312,7 @@ mod tests {
     fn a_notice_is_shown_once() {
         let (_, session) = sessions().begin(who());
         session.say("done");
-        assert_eq!(session.take_notice().as_deref(), Some("done"));
+        assert_eq!(session.take_notice().map(|said| said.text).as_deref(), Some("done"));
         assert_eq!(session.take_notice(), None);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
 use super::overview::events;
-use super::{Language, answered, button, fact, unknown_form};
+use super::{Language, answered, button, fact, table, unknown_form};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -146,12 +146,18 @@ fn node_table(
             "",
         ],
     };
-    let heads = heads.map(|head| format!("<th scope='col'>{head}</th>")).concat();
+    let head = |head: &str| match head {
+        "" => {
+            let acts = language.say("Actions", "Aktionen");
+            format!("<th scope='col'><span class='unseen'>{acts}</span></th>")
+        }
+        head => format!("<th scope='col'>{head}</th>"),
+    };
+    let heads = heads.map(head).concat();
     let rows: String =
         nodes.iter().map(|node| node_line(language, request, snapshot, node)).collect();
-    format!(
-        "<div class='table'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    let title = language.say("Nodes", "Knoten");
+    table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
 }
 
 fn node_line(
@@ -220,8 +226,7 @@ fn versions(language: Language, nodes: &[Node]) -> String {
     };
     let rows: String = names.iter().map(row).collect();
     let title = language.say("Versions", "Versionen");
-    format!(
-        "<h2>{title}</h2><div class='table'><table><thead><tr><th scope='col'></th>{heads}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>"
-    )
+    let part = language.say("Part", "Teil");
+    let head = format!("<thead><tr><th scope='col'>{part}</th>{heads}</tr></thead>");
+    format!("<h2>{title}</h2>{}", table(title, &format!("{head}<tbody>{rows}</tbody>")))
 }

@@ -34,6 +34,14 @@ fn fact(label: &str, value: &str) -> String {
     format!("<div class='card'><dt>{label}</dt><dd>{value}</dd></div>")
 }
 
+/// A table that scrolls by itself when it is too wide; `rows` has head and body as HTML.
+fn table(label: &str, rows: &str) -> String {
+    format!(
+        "<div class='table' tabindex='0' role='region' aria-label='{label}'>\
+         <table>{rows}</table></div>"
+    )
+}
+
 /// A time of the database for people, in UTC.
 fn time_text(ms: i64) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
-use super::{Language, fact, time_text};
+use super::{Language, fact, table, time_text};
 use crate::live::{Node, SLOTS};
 use crate::plugin::Enterprise;
 use crate::store::{self, Logged};
@@ -58,7 +58,7 @@ fn users_per_node(language: Language, nodes: &[Node]) -> String {
         format!(
             "<tr><th scope='row'>{} <small class='faint'>{}</small></th><td>\
              <svg class='chart' viewBox='0 0 {WIDTH} 20' preserveAspectRatio='none' role='img' \
-             aria-label='{shown}'><rect class='area' width='{width:.1}' height='20'/></svg></td>\
+             aria-label='{shown}'><rect class='bar' width='{width:.1}' height='20'/></svg></td>\
              <td>{shown}</td></tr>",
             node.id,
             xml::escaped(&node.about.name),
@@ -70,9 +70,16 @@ fn users_per_node(language: Language, nodes: &[Node]) -> String {
         Language::German => ("Benutzer je Knoten", "Knoten"),
     };
     let users = language.say("Users", "Benutzer");
+    let share = language.say("Picture", "Bild");
     format!(
-        "<h2>{title}</h2><div class='table'><table><thead><tr><th scope='col'>{node}</th>\
-         <th scope='col'></th><th scope='col'>{users}</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "<h2>{title}</h2>{}",
+        table(
+            title,
+            &format!(
+                "<thead><tr><th scope='col'>{node}</th><th scope='col'><span class='unseen'>{share}\
+                 </span></th><th scope='col'>{users}</th></tr></thead><tbody>{rows}</tbody>"
+            )
+        )
     )
 }
 
@@ -134,7 +141,7 @@ pub(super) fn events(language: Language, log: &[Logged]) -> String {
     };
     let heads = heads.map(|head| format!("<th scope='col'>{head}</th>")).concat();
     format!(
-        "<h2>{title}</h2><div class='table'><table><thead><tr>{heads}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>"
+        "<h2>{title}</h2>{}",
+        table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
     )
 }

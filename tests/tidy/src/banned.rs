@@ -40,7 +40,7 @@ const CALLS: &[Call] = &[
 const WORDS: &[&str] = &["enterprise", "licensing", "licensed"];
 
 /// Where the introduction page of the paid plugin may stand.
-const WORDS_HOME: &str = "admin::pages::enterprise";
+const WORDS_HOME: &str = "admin::pages::introduction";
 
 pub fn check(source: &Source) -> Vec<Violation> {
     let module = module_of(&source.path).join("::");
@@ -148,7 +148,7 @@ mod tests {
             ("core/src/net/dns.rs", "#[test] fn f() { tokio::spawn(x) }"),
             ("core/src/net/dns.rs", "use tokio::time::Instant; fn f() { Instant::now() }"),
             ("core/src/net/dns.rs", "fn f() { tokio::task::spawn_blocking(x) }"),
-            ("core/src/admin/pages/enterprise.rs", "const TAB: &str = \"Enterprise\";"),
+            ("core/src/admin/pages/introduction.rs", "const TAB: &str = \"Enterprise\";"),
             (
                 "core/src/net/dns.rs",
                 "// as in Openfire Enterprise\nfn f() { env!(\"CARGO_PKG_NAME\") }",

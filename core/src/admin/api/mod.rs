@@ -13,6 +13,7 @@ mod groups;
 mod http;
 mod lockouts;
 mod logs;
+mod notices;
 mod openapi;
 mod plugins;
 mod problem;
@@ -100,7 +101,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
     let node = [certificates::ROUTES, database::ROUTES, logs::ROUTES, figures::ROUTES];
-    let rest = [plugins::ROUTES, openapi::ROUTES];
+    let rest = [plugins::ROUTES, notices::ROUTES, openapi::ROUTES];
     let nouns = people.into_iter().chain(server).chain(node).chain(rest);
     nouns.flatten()
 }

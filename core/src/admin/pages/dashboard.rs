@@ -9,12 +9,15 @@ use hyper::Method;
 use serde::Deserialize;
 
 use super::chart::Chart;
+use super::frame::Line;
 use super::live;
+use super::plugins::Plugin;
 use super::visit::show;
 use super::{Frame, Refusal, Route, Text, Visit};
 use crate::admin::api::Problem;
 use crate::admin::figures::KEPT;
 use crate::http::Response;
+use crate::plugin_host::bridge::Notice;
 
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/", |visit| Box::pin(dashboard(visit))),
@@ -60,6 +63,11 @@ struct Sample {
     memory: u64,
 }
 
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
 /// An open port as the table shows it.
 struct Port {
     name: Text,
@@ -79,6 +87,9 @@ struct Dashboard {
     clustered: Option<i64>,
     ports: Vec<Port>,
     is_plain_allowed: bool,
+    /// Plugins that failed, and what plugins want to be read.
+    ailing: Vec<Plugin>,
+    lines: Vec<Line>,
     charts: Vec<Shown>,
 }
 
@@ -104,7 +115,14 @@ async fn dashboard(visit: Visit) -> Result<Response, Refusal> {
     let starttls: Property = visit.read(&["properties", "c2s.starttls"], &[]).await?;
     let ports =
         server.ports.iter().map(|(name, number)| port(&visit, name, *number, &starttls.value));
+    let mut plugins: Items<Plugin> = visit.read(&["plugins"], &[]).await?;
+    plugins.items.retain(|plugin| plugin.faults > 0 || plugin.report.is_some());
+    let notices: Items<Notice> = visit.read(&["notices"], &[]).await?;
+    // Those for every page stand in the frame.
+    let lines = notices.items.into_iter().filter(|notice| !notice.everywhere);
     show(Dashboard {
+        ailing: plugins.items,
+        lines: lines.map(Line::from).collect(),
         ports: ports.collect(),
         uptime: uptime(server.uptime_seconds),
         clustered: server.lease.as_ref().filter(|it| it.mode == "cluster").map(|it| it.epoch),

@@ -1,10 +1,12 @@
 //! What surrounds every page: tabs, sidebar, title, the administrator, light or dark, language.
 
-use super::assets;
-use super::help;
+use super::navigation::{self, Area, Link};
 use super::text::{Catalogue, Text};
 use super::visitor::{Theme, Visitor};
-use crate::admin::session::Session;
+use super::{assets, help, introduction};
+use crate::admin::session::{Said, Session, Tone};
+use crate::plugin_host::PluginHost;
+use crate::plugin_host::bridge::{ConsoleEntry, Notice, NoticeLevel};
 
 /// A tab, and the pages of its sidebar. Its text is `nav.<id>`.
 pub struct Tab {
@@ -46,27 +48,50 @@ pub const TABS: &[Tab] = &[
     Tab { id: "people", items: &[item("users", "/users"), item("groups", "/groups")] },
     Tab { id: "sessions", items: &[item("sessions", "/sessions")] },
     Tab { id: "plugins", items: &[item("plugins", "/plugins")] },
+    introduction::TAB,
 ];
 
-/// A link of the tabs or of the sidebar.
-pub struct Link {
-    pub path: &'static str,
-    pub text: Text,
-    pub is_current: bool,
+/// A notice of a plugin as the templates show it.
+pub struct Line {
+    pub class: &'static str,
+    pub name: String,
+    pub text: String,
+    pub path: String,
+}
+
+impl From<Notice> for Line {
+    fn from(notice: Notice) -> Line {
+        let Notice { level, name, text, path, .. } = notice;
+        Line { class: tone(level).class(), name, text, path }
+    }
+}
+
+/// How a plugin's line is said.
+pub fn tone(level: NoticeLevel) -> Tone {
+    match level {
+        NoticeLevel::Info => Tone::Good,
+        NoticeLevel::Warning => Tone::Warn,
+        NoticeLevel::Error => Tone::Bad,
+    }
 }
 
 /// The field `page` of every page's template.
 pub struct Frame {
     pub id: &'static str,
     /// What the sidebar marks: the page itself, or the page that it belongs to.
-    section: &'static str,
+    section: String,
+    /// The title, when it is not the text of `id`.
+    title: Option<String>,
     pub path: String,
     pub theme: Theme,
-    pub notice: Option<String>,
+    pub said: Option<Said>,
     /// Who has signed in.
     pub name: Option<String>,
     pub csrf: String,
     language: &'static Catalogue,
+    /// What plugins add to tabs and sidebars, and say on every page.
+    entries: Vec<ConsoleEntry>,
+    pub banners: Vec<Line>,
 }
 
 impl Frame {
@@ -78,19 +103,42 @@ impl Frame {
     ) -> Frame {
         Frame {
             id,
-            section: id,
+            section: id.to_owned(),
+            title: None,
             path: path.to_owned(),
             theme: visitor.theme,
-            notice: session.filter(|_| !visitor.is_htmx).and_then(Session::take_notice),
+            said: session.filter(|_| !visitor.is_htmx).and_then(Session::take_notice),
             name: session.map(|session| session.who.name.clone()),
             csrf: session.map(|session| session.csrf.clone()).unwrap_or_default(),
             language: visitor.language,
+            entries: Vec::new(),
+            banners: Vec::new(),
         }
     }
 
+    /// With what the plugins add; who has not signed in does not see it.
+    pub fn among(mut self, plugins: &PluginHost) -> Frame {
+        if self.name.is_some() {
+            self.entries = plugins.console_entries();
+            let notices = plugins.notices().into_iter().filter(|notice| notice.everywhere);
+            self.banners = notices.map(Line::from).collect();
+        }
+        self
+    }
+
+    /// For a page that a plugin names and places.
+    pub fn titled(self, title: String, section: String) -> Frame {
+        Frame { title: Some(title), section, ..self }
+    }
+
+    /// Says something on top of this page.
+    pub fn saying(self, tone: Tone, text: String) -> Frame {
+        Frame { said: Some(Said { tone, text }), ..self }
+    }
+
     /// For a page that is not in the sidebar: the one there that it belongs to.
-    pub fn below(self, section: &'static str) -> Frame {
-        Frame { section, ..self }
+    pub fn below(self, section: &str) -> Frame {
+        Frame { section: section.to_owned(), ..self }
     }
 
     pub fn t(&self, key: &str) -> Text {
@@ -98,7 +146,8 @@ impl Frame {
     }
 
     pub fn title(&self) -> Text {
-        self.t(&format!("{}.title", self.id))
+        let own = self.title.clone().map(Text::from);
+        own.unwrap_or_else(|| self.t(&format!("{}.title", self.id)))
     }
 
     /// Where an asset is served.
@@ -120,27 +169,27 @@ impl Frame {
     /// Where this page is explained, unless it is an explanation.
     pub fn help(&self) -> Option<String> {
         let has = |id: &&str| self.id != "help" && help::has(id);
-        let topic = [self.id, self.section].into_iter().find(has)?;
+        let topic = [self.id, &self.section].into_iter().find(has)?;
         Some(format!("/help/{topic}"))
     }
 
-    pub fn tabs(&self) -> impl Iterator<Item = Link> {
-        let shown = TABS.iter().filter_map(|tab| Some((tab, tab.items.first()?)));
-        let link = |(tab, first): (&Tab, &Item)| Link {
-            path: first.path,
-            text: self.t(&format!("nav.{}", tab.id)),
-            is_current: tab.items.iter().any(|item| item.id == self.section),
-        };
-        shown.map(link)
+    pub fn tabs(&self) -> Vec<Link> {
+        let link = |area: &Area| area.link(&self.section);
+        self.areas().iter().filter_map(link).collect()
     }
 
-    pub fn sidebar(&self) -> impl Iterator<Item = Link> {
-        let own = |tab: &&Tab| tab.items.iter().any(|item| item.id == self.section);
-        let items = TABS.iter().find(own).map_or(&[][..], |tab| tab.items);
-        items.iter().map(|item| Link {
-            path: item.path,
-            text: self.t(&format!("{}.title", item.id)),
-            is_current: item.id == self.section,
-        })
+    pub fn sidebar(&self) -> Vec<Link> {
+        let areas = self.areas();
+        let own = areas.iter().find(|area| area.has(&self.section));
+        own.map(|area| area.links(&self.section)).unwrap_or_default()
+    }
+
+    /// The first page of a tab that a plugin brings.
+    pub fn brought(&self, tab: &str) -> Option<Link> {
+        self.areas().iter().find(|area| area.is_brought(tab))?.link("")
+    }
+
+    fn areas(&self) -> Vec<Area> {
+        navigation::areas(self.language, &self.entries)
     }
 }

@@ -7,9 +7,8 @@ use pulldown_cmark::{Event, Options, Parser, html};
 use warp::Reply;
 
 use super::visit::{show, show_as};
-use super::{Frame, Refusal, Route, Visit, Visitor};
+use super::{Frame, Refusal, Route, Visit};
 use crate::admin::api::Problem;
-use crate::admin::session::Session;
 use crate::http::Response;
 
 pub const ROUTES: &[Route] =
@@ -30,8 +29,10 @@ const TOPICS: &[(&str, &str)] = topics![
     "database",
     "groups",
     "information",
+    "introduction",
     "logs",
     "offline",
+    "plugin_page",
     "plugins",
     "properties",
     "registration",
@@ -78,13 +79,7 @@ pub(super) fn render(markdown: &str) -> String {
 }
 
 /// A page that says why there is no other.
-pub fn problem_page(
-    visitor: &Visitor,
-    session: Option<&Session>,
-    path: &str,
-    problem: Problem,
-) -> Response {
-    let page = Frame::new("problem", visitor, session, path);
+pub fn problem_page(page: Frame, problem: Problem) -> Response {
     let (status, problem) = (problem.status(), problem.to_string());
     show_as(status, ProblemPage { page, problem })
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())

@@ -26,12 +26,16 @@ mod frame;
 mod groups;
 mod help;
 mod information;
+mod introduction;
 pub mod list;
 pub mod live;
 mod logs;
+mod navigation;
 mod origin;
+mod plugin_page;
 pub mod plugins;
 mod properties;
+mod sent;
 mod serve;
 mod sessions;
 mod settings;
@@ -98,7 +102,7 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     let console = [assets::ROUTES, sign_in::ROUTES, help::ROUTES];
     let server = [dashboard::ROUTES, information::ROUTES, tokens::ROUTES, plugins::ROUTES];
     let settings = [properties::ROUTES, settings::ROUTES, certificates::ROUTES, audit::ROUTES];
-    let node = [database::ROUTES, logs::ROUTES, sessions::ROUTES];
+    let node = [database::ROUTES, logs::ROUTES, sessions::ROUTES, introduction::ROUTES];
     let people =
         [users::ROUTES, user::ROUTES, user_roster::ROUTES, user_lists::ROUTES, groups::ROUTES];
     let all = console.into_iter().chain(server).chain(settings).chain(node).chain(people);

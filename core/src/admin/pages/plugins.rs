@@ -25,9 +25,9 @@ pub const ROUTES: &[Route] = &[
 ];
 
 #[derive(Deserialize)]
-struct Plugin {
-    id: String,
-    name: String,
+pub struct Plugin {
+    pub id: String,
+    pub name: String,
     version: String,
     author: String,
     description: String,
@@ -39,14 +39,14 @@ struct Plugin {
     sha256: String,
     signature: String,
     state: String,
-    faults: u64,
-    report: Option<String>,
+    pub faults: u64,
+    pub report: Option<String>,
     since: String,
     installed_by: String,
 }
 
 impl Plugin {
-    fn runs(&self) -> bool {
+    pub fn runs(&self) -> bool {
         self.state == "running"
     }
 
@@ -72,6 +72,8 @@ struct Plugins {
 struct One {
     page: Frame,
     plugin: Plugin,
+    /// Path and title of its pages.
+    pages: Vec<(String, String)>,
     readme: String,
     changelog: String,
 }
@@ -95,7 +97,11 @@ async fn one(visit: Visit) -> Result<Response, Refusal> {
     let plugin: Plugin = visit.read(&["plugins", visit.param(0)], &[]).await?;
     let [readme, changelog] =
         [&plugin.readme, &plugin.changelog].map(|text| super::help::render(text));
-    show(One { page: visit.frame("plugin").below("plugins"), plugin, readme, changelog })
+    let entries = visit.console.api.plugins.console_entries().into_iter();
+    let own = entries.filter(|e| e.plugin == plugin.id && e.tab.is_some() && !e.hidden);
+    let pages = own.map(|e| (format!("{PATH}/{}/{}", e.plugin, e.slug), e.title)).collect();
+    let page = visit.frame("plugin").below("plugins");
+    show(One { page, plugin, pages, readme, changelog })
 }
 
 fn install_page(visit: &Visit, form: Form) -> Install {

@@ -1,18 +1,20 @@
 //! The console over HTTP: finds the route, asks the session, performs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt};
 use hyper::Method;
-use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
-};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, REFERRER_POLICY};
 use warp::Filter;
 use warp::path::FullPath;
 
 use super::form::Fields;
+use super::plugin_page::{self, Place};
+use super::sent::Sent;
 use super::visit::{redirect, redirect_htmx};
-use super::{Console, Refusal, Visit, Visitor, cookie, help, origin, routes, sign_in, upload_form};
+use super::{Console, Frame, Refusal, Visit, Visitor, cookie, help, routes, sign_in, upload_form};
 use crate::admin::api::Problem;
 use crate::admin::route::{self, Access, Missing};
 use crate::admin::session::Session;
@@ -20,6 +22,8 @@ use crate::http::{Allowance, Peer, Response, Routes};
 
 /// Bytes of a form's body.
 const BODY: usize = 256 * 1024;
+/// The same of a plugin's page, whatever the plugin wants; and time to upload it and to be answered.
+const GUESTS: Allowance = Allowance { body: 64 << 20, time: Duration::from_secs(120) };
 
 /// What a page may load and do: our own files, nothing inline, in no frame.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -30,21 +34,58 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Mounts the console below all else.
 pub fn mount(mounts: &Routes, console: Arc<Console>) {
-    let uploads = console.clone();
-    let filter = warp::method()
+    let (guests, uploads) = (console.clone(), console.clone());
+    let pages = asked().and(warp::body::bytes()).then(move |visitor, asked, body| {
+        let console = console.clone();
+        async move { answer(console, visitor, Asked { body, ..asked }).await }
+    });
+    mounts.mount("", Allowance::body(BODY), pages.boxed());
+    // A plugin's form may be larger, which is known when the path and the sender are.
+    let pages = asked().and(warp::body::stream()).then(move |visitor: Visitor, asked, body| {
+        let console = guests.clone();
+        async move {
+            let limit = console.form_limit(&visitor, &asked).await;
+            match collect(body, limit).await {
+                Ok(body) => answer(console, visitor, Asked { body, ..asked }).await,
+                Err(problem) => finish(&console, &visitor, &asked.path, Err(problem.into())),
+            }
+        }
+    });
+    mounts.mount("/plugins", GUESTS, pages.boxed());
+    upload_form::mount(mounts, uploads);
+}
+
+/// What a request asks for, its body aside.
+fn asked() -> impl Filter<Extract = (Visitor, Asked), Error = warp::Rejection> + Clone {
+    warp::method()
         .and(warp::path::full())
         .and(warp::query::<Vec<(String, String)>>())
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
-        .and(warp::body::bytes())
-        .then(move |method, path: FullPath, query, headers: HeaderMap, peer, body: Bytes| {
-            let console = console.clone();
-            let visitor = Visitor::of(&headers, peer);
-            let asked = Asked { method, path: path.as_str().to_owned(), query, headers, body };
-            async move { answer(console, visitor, asked).await }
-        });
-    mounts.mount("", Allowance::body(BODY), filter.boxed());
-    upload_form::mount(mounts, uploads);
+        .map(|method, path: FullPath, query, headers: HeaderMap, peer| {
+            let (visitor, path) = (Visitor::of(&headers, peer), path.as_str().to_owned());
+            (visitor, Asked { method, path, query, headers, body: Bytes::new() })
+        })
+        .untuple_one()
+}
+
+async fn collect<B: Buf>(
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let mut collected = Vec::new();
+    let mut body = std::pin::pin!(body);
+    while let Some(piece) = body.next().await {
+        let broken = |error| Problem::Invalid(format!("the form broke off: {error}"));
+        let mut piece = piece.map_err(broken)?;
+        if collected.len() + piece.remaining() > limit {
+            return Err(Problem::TooLarge(format!(
+                "a form of this page has at most {limit} bytes"
+            )));
+        }
+        collected.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
+    }
+    Ok(collected.into())
 }
 
 struct Asked {
@@ -60,32 +101,42 @@ impl Asked {
         let found = route::find(routes(), &self.method, &route::segments(&self.path));
         found.is_ok_and(|(route, _)| route.access == Access::Anyone)
     }
+
+    /// The plugin's page at this path, which is none of the console's own.
+    fn guest(&self) -> Option<Place> {
+        let segments = route::segments(&self.path);
+        let is_ours = route::find(routes(), &self.method, &segments).err() != Some(Missing::Path);
+        Place::of(&segments).filter(|_| !is_ours)
+    }
 }
 
 async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Response {
     let path = asked.path.clone();
-    let session = match console.session(&asked.headers, visitor.peer).await {
+    // A page of a plugin that refreshes itself is looked on, not used.
+    let is_use = !(visitor.is_htmx && asked.method == Method::GET && asked.guest().is_some());
+    let session = match console.session_of(&asked.headers, visitor.peer, is_use).await {
         Ok(session) => session,
         // Without the database nobody is known; style sheets and the sign-in page are for everybody.
         Err(_) if asked.is_for_everybody() => None,
-        Err(problem) => return harden(help::problem_page(&visitor, None, &path, problem)),
+        Err(problem) => return finish(&console, &visitor, &path, Err(problem.into())),
     };
-    let outcome = perform(console, visitor.clone(), session.clone(), asked).await;
-    finish_for(&visitor, session.as_deref(), &path, outcome)
+    let outcome = perform(console.clone(), visitor.clone(), session.clone(), asked).await;
+    finish_for(&console, (&visitor, session.as_deref()), &path, outcome)
 }
 
 /// The answer of a page, or what is shown instead of it.
 pub(super) fn finish(
+    console: &Console,
     visitor: &Visitor,
     path: &str,
     outcome: Result<Response, Refusal>,
 ) -> Response {
-    finish_for(visitor, None, path, outcome)
+    finish_for(console, (visitor, None), path, outcome)
 }
 
 fn finish_for(
-    visitor: &Visitor,
-    session: Option<&Session>,
+    console: &Console,
+    (visitor, session): (&Visitor, Option<&Session>),
     path: &str,
     outcome: Result<Response, Refusal>,
 ) -> Response {
@@ -105,7 +156,7 @@ fn finish_for(
             Refusal::Problem(problem) => problem,
             Refusal::SignIn | Refusal::Confirm => Problem::Internal,
         };
-        help::problem_page(visitor, session, path, problem)
+        help::problem_page(console.frame("problem", visitor, session, path), problem)
     }))
 }
 
@@ -118,7 +169,14 @@ async fn perform(
     let Asked { method, path, query, headers, body } = asked;
     // RFC 9110 §9.3.2: HEAD is GET without the content, which hyper leaves out.
     let method = if method == Method::HEAD { Method::GET } else { method };
-    let found = route::find(routes(), &method, &route::segments(&path));
+    let segments = route::segments(&path);
+    let found = route::find(routes(), &method, &segments);
+    let guest = Place::of(&segments).filter(|_| found.as_ref().err() == Some(&Missing::Path));
+    if let (Some(place), true) = (guest, session.is_some()) {
+        let (params, query, form) = (Vec::new(), Fields::new(query), Fields::default());
+        let visit = Visit { console, visitor, session, path, params, query, form };
+        return plugin_page::answer(visit, place, method, (&headers, body)).await;
+    }
     let (route, params) = found.map_err(|missing| match missing {
         // Who has not signed in does not learn what there is.
         _ if session.is_none() => Refusal::SignIn,
@@ -128,43 +186,59 @@ async fn perform(
     if route.access == Access::Administrator && session.is_none() {
         return Err(Refusal::SignIn);
     }
-    let form = Fields::parse(&body);
+    let mut sent = Sent::default();
     if method != Method::GET {
-        check_form(&headers, &form, session.as_deref(), &visitor)?;
+        sent = Sent::read(&headers, body).await?;
+        sent.check(&headers, session.as_deref(), &visitor)?;
     }
-    let query = Fields::new(query);
+    let (query, form) = (Fields::new(query), sent.fields);
     (route.handler)(Visit { console, visitor, session, path, params, query, form }).await
 }
 
-/// Nothing changes by a request that another site made the browser send.
-fn check_form(
-    headers: &HeaderMap,
-    form: &Fields,
-    session: Option<&Session>,
-    visitor: &Visitor,
-) -> Result<(), Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_form = kind.starts_with("application/x-www-form-urlencoded");
-    let header = headers.get("x-csrf-token").and_then(|token| token.to_str().ok());
-    let token = header.unwrap_or_else(|| form.get("csrf"));
-    let is_theirs = session.is_some_and(|session| !session.accepts(token));
-    match is_form && origin::is_ours(headers) && !is_theirs {
-        true => Ok(()),
-        false => Err(Problem::Invalid(visitor.t("problem.foreign_form").into())),
-    }
-}
-
 impl Console {
+    /// What surrounds a page.
+    pub(super) fn frame(
+        &self,
+        id: &'static str,
+        visitor: &Visitor,
+        session: Option<&Session>,
+        path: &str,
+    ) -> Frame {
+        Frame::new(id, visitor, session, path).among(&self.api.plugins)
+    }
+
+    /// Bytes that the body may have: what the plugin's page takes, if the sender may send it.
+    async fn form_limit(&self, visitor: &Visitor, asked: &Asked) -> usize {
+        let page = asked
+            .guest()
+            .and_then(|place| self.api.plugins.page_form_limit(&place.id, &place.slug));
+        let Some(limit) = page else { return BODY };
+        match self.session_of(&asked.headers, visitor.peer, false).await {
+            Ok(Some(_)) => usize::try_from(limit).unwrap_or(usize::MAX),
+            _ => BODY,
+        }
+    }
+
     /// The session of a browser, if its account is still what it was when it signed in.
     pub(super) async fn session(
         &self,
         headers: &HeaderMap,
         peer: Peer,
     ) -> Result<Option<Arc<Session>>, Problem> {
+        self.session_of(headers, peer, true).await
+    }
+
+    async fn session_of(
+        &self,
+        headers: &HeaderMap,
+        peer: Peer,
+        is_use: bool,
+    ) -> Result<Option<Arc<Session>>, Problem> {
         let Some(id) = cookie::get(headers, cookie::session_name(peer.secure)) else {
             return Ok(None);
         };
-        let Some(session) = self.sessions.find(id) else { return Ok(None) };
+        let found = if is_use { self.sessions.find(id) } else { self.sessions.look_on(id) };
+        let Some(session) = found else { return Ok(None) };
         match self.is_administrator(&session.who).await? {
             true => Ok(Some(session)),
             false => {

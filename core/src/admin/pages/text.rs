@@ -99,6 +99,12 @@ impl fmt::Display for Text {
     }
 }
 
+impl From<String> for Text {
+    fn from(text: String) -> Text {
+        Text(Cow::Owned(text))
+    }
+}
+
 impl From<Text> for String {
     fn from(text: Text) -> String {
         text.0.into_owned()

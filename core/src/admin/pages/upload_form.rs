@@ -13,6 +13,8 @@ use crate::admin::api::{self, Problem};
 use crate::http::{Peer, Response, Routes};
 
 const PATH: &str = "/plugins/upload";
+/// The page with the form: who must sign in or choose a language first comes back to it.
+const FORM: &str = "/plugins/install";
 
 pub fn mount(mounts: &Routes, console: Arc<Console>) {
     let filter = warp::post()
@@ -24,8 +26,8 @@ pub fn mount(mounts: &Routes, console: Arc<Console>) {
             let console = console.clone();
             async move {
                 let visitor = Visitor::of(&headers, peer);
-                let uploaded = upload(console, &visitor, &headers, form).await;
-                serve::finish(&visitor, PATH, uploaded)
+                let uploaded = upload(console.clone(), &visitor, &headers, form).await;
+                serve::finish(&console, &visitor, FORM, uploaded)
             }
         });
     mounts.mount(PATH, api::UPLOAD, filter.boxed());
@@ -42,7 +44,7 @@ async fn upload(
         console: console.clone(),
         visitor: visitor.clone(),
         session: Some(session.clone()),
-        path: PATH.to_owned(),
+        path: FORM.to_owned(),
         params: Vec::new(),
         query: Fields::default(),
         form: Fields::default(),

@@ -60,7 +60,7 @@ impl Visit {
 
     /// What surrounds the page with this name.
     pub fn frame(&self, id: &'static str) -> Frame {
-        Frame::new(id, &self.visitor, self.session.as_deref(), &self.path)
+        self.console.frame(id, &self.visitor, self.session.as_deref(), &self.path)
     }
 
     /// Reads from the API: the decoded segments below `/api/v1`, and the query.

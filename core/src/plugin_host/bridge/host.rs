@@ -14,7 +14,6 @@ use hearth_plugin_api::{Error, ServerInfo, to_abi};
 use serde::Serialize;
 
 use super::super::guard::stopped;
-use super::notices::Notice;
 use super::{Guest, audit, fetch, kv, metrics, people, properties, route, sql};
 use crate::host::HostId;
 use crate::storage::Dialect;
@@ -57,6 +56,7 @@ impl HostApi {
             database: database.to_owned(),
             data_dir: seams.data.join(&manifest.id),
             started_ms: seams.started.0,
+            machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             ..ServerInfo::default()
         }
     }
@@ -154,13 +154,8 @@ async fn dispatch(guest: &Arc<Guest>, call: HostCall, body: Vec<u8>) -> Answer {
         HostCall::Audit { actor, action, detail } => {
             json(audit::note(guest, actor, action, detail).await?)
         }
-        HostCall::NoticeRaise { key, level, text, page, everywhere } => {
-            let notice = Notice::new(guest.id(), level, text, &page, everywhere)?;
-            json(guest.notices.raise(key, notice)?)
-        }
-        HostCall::NoticeClear { key } => {
-            guest.notices.clear(&key);
-            json(())
+        HostCall::NoticeRaise { .. } | HostCall::NoticeClear { .. } => {
+            json(guest.notices.perform(&guest.manifest, call)?)
         }
         HostCall::Statistics => json(people::statistics(guest).await),
         _ => Err(Error::unsupported("this server does not answer that call yet")),

@@ -50,7 +50,7 @@ use crate::telemetry::Metrics;
 pub use cluster::ClusterSeam;
 pub use commands::Commands;
 pub use commands::Shown as CommandShown;
-pub use notices::Notice;
+pub use notices::{Level as NoticeLevel, Notice};
 pub use pages::{Asked as PageAsked, Entry as ConsoleEntry, Fragment, Pages};
 pub use registrar::Registered;
 

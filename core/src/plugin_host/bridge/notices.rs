@@ -1,87 +1,109 @@
-//! Lines that plugins show in the console until they take them back, or stop.
+//! Lines that a plugin wants administrators to read, on the console's first page or on every one.
 
 use std::collections::BTreeMap;
 
+use hearth_plugin_api::wire::HostCall;
 use hearth_plugin_api::{Error, ErrorKind, NoticeLevel};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::super::PluginHost;
+use super::super::manifest::Manifest;
 
-/// Lines that one plugin may show at a time.
-const MOST: usize = 16;
-/// Octets of each.
-const LONGEST: usize = 1000;
+/// Notices that one plugin may show at a time.
+const MOST: usize = 20;
+/// Characters of a text, octets of a key.
+const LONGEST: usize = 500;
 
-/// A line for the administrator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How urgent a notice is; the most urgent ones stand first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warning,
+    Info,
+}
+
+impl From<NoticeLevel> for Level {
+    fn from(level: NoticeLevel) -> Level {
+        match level {
+            NoticeLevel::Info => Level::Info,
+            NoticeLevel::Warning => Level::Warning,
+            NoticeLevel::Error => Level::Error,
+        }
+    }
+}
+
+/// A notice as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Id of the plugin that says it.
+    pub level: Level,
+    /// The plugin's id, and its name for people.
     pub plugin: String,
-    /// `info`, `warning` or `error`.
-    pub level: &'static str,
-    /// Plain text.
+    pub name: String,
+    pub key: String,
     pub text: String,
-    /// Where more is to be read: a path of the console, or nothing.
-    pub link: Option<String>,
-    /// On every page, not on the first one only.
+    /// Where the console has more about it.
+    pub path: String,
+    /// On every page.
     pub everywhere: bool,
 }
 
-/// What one plugin shows, by key.
+/// What an instance shows, by key. It ends with the instance.
 #[derive(Default)]
 pub struct Notices(Mutex<BTreeMap<String, Notice>>);
 
-/// How a notice looks, in the console's words.
-pub(super) fn level(level: NoticeLevel) -> &'static str {
-    match level {
-        NoticeLevel::Info => "info",
-        NoticeLevel::Warning => "warning",
-        NoticeLevel::Error => "error",
-    }
-}
-
-impl Notice {
-    /// `page` is the slug of one of the plugin's pages, or empty.
-    pub(super) fn new(
-        of: &str,
-        looks: NoticeLevel,
-        text: String,
-        page: &str,
-        everywhere: bool,
-    ) -> Result<Notice, Error> {
-        if text.is_empty() || text.len() > LONGEST || text.contains('\n') {
-            return Err(Error::invalid("a notice is one line of at most 1000 octets"));
-        }
-        let link = (!page.is_empty()).then(|| format!("/plugins/{of}/{page}"));
-        Ok(Notice { plugin: of.to_owned(), level: level(looks), text, link, everywhere })
-    }
-}
-
 impl Notices {
-    /// Another one of the same key goes.
-    pub(super) fn raise(&self, key: String, notice: Notice) -> Result<(), Error> {
-        let mut all = self.0.lock();
-        if all.len() >= MOST && !all.contains_key(&key) {
-            return Err(Error::new(ErrorKind::Full, "a plugin shows at most 16 notices at a time"));
+    /// Performs a call of that plugin about its notices.
+    pub(super) fn perform(&self, of: &Manifest, call: HostCall) -> Result<(), Error> {
+        match call {
+            HostCall::NoticeRaise { key, level, text, page, everywhere } => {
+                let (plugin, name) = (of.id.clone(), of.name.clone());
+                let path = match page.as_str() {
+                    "" => format!("/plugins/{plugin}"),
+                    page => format!("/plugins/{plugin}/{page}"),
+                };
+                let level = level.into();
+                self.raise(Notice { level, plugin, name, key, text, path, everywhere })
+            }
+            HostCall::NoticeClear { key } => {
+                self.0.lock().remove(&key);
+                Ok(())
+            }
+            _ => Err(Error::unsupported("this call is not about notices")),
         }
-        all.insert(key, notice);
+    }
+
+    /// Another one of the same key goes.
+    fn raise(&self, notice: Notice) -> Result<(), Error> {
+        let Notice { key, text, .. } = &notice;
+        let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST;
+        if !fits || text.contains('\n') || key.len() > LONGEST {
+            return Err(Error::invalid(format!(
+                "a notice is one line of 1 to {LONGEST} characters"
+            )));
+        }
+        let mut all = self.0.lock();
+        if all.len() >= MOST && !all.contains_key(key) {
+            let full = format!("a plugin shows at most {MOST} notices: clear one");
+            return Err(Error::new(ErrorKind::Full, full));
+        }
+        all.insert(key.clone(), notice);
         Ok(())
     }
 
-    pub(super) fn clear(&self, key: &str) {
-        self.0.lock().remove(key);
+    fn all(&self) -> Vec<Notice> {
+        self.0.lock().values().cloned().collect()
     }
 }
 
 impl PluginHost {
-    /// What the running plugins want administrators to see, the worst first.
+    /// What the running plugins show, the most urgent first.
     pub fn notices(&self) -> Vec<Notice> {
         let running = self.running.read();
-        let of_each = running.values().map(|instance| instance.hooks.notices.0.lock().clone());
-        let mut all: Vec<Notice> = of_each.flat_map(BTreeMap::into_values).collect();
-        all.sort_by_key(|notice| {
-            ["error", "warning"].iter().position(|l| *l == notice.level).unwrap_or(2)
-        });
+        let of_each = running.values().map(|instance| instance.hooks.notices.all());
+        let mut all: Vec<Notice> = of_each.flatten().collect();
+        all.sort_by(|a, b| (a.level, &a.name, &a.key).cmp(&(b.level, &b.name, &b.key)));
         all
     }
 }
@@ -90,31 +112,44 @@ impl PluginHost {
 mod tests {
     use super::*;
 
-    fn notice(text: &str) -> Result<Notice, Error> {
-        Notice::new("trial", NoticeLevel::Warning, text.to_owned(), "start", true)
+    fn plugin() -> Manifest {
+        Manifest::new("enterprise", "1.0.0", "somebody")
+    }
+
+    fn raise(notices: &Notices, key: &str, text: &str) -> Result<(), ErrorKind> {
+        let (level, page) = (NoticeLevel::Warning, "licence".to_owned());
+        let (key, text) = (key.to_owned(), text.to_owned());
+        let call = HostCall::NoticeRaise { key, level, text, page, everywhere: true };
+        notices.perform(&plugin(), call).map_err(|error| error.kind)
     }
 
     #[test]
-    fn a_key_has_one_line_until_it_is_taken_back() {
+    fn a_notice_is_replaced_and_taken_back() {
         let notices = Notices::default();
-        for text in ["first", "second"] {
-            notices.raise("key".to_owned(), notice(text).expect("a line")).expect("room");
+        assert_eq!(raise(&notices, "a", "one"), Ok(()));
+        assert_eq!(raise(&notices, "a", "two"), Ok(()));
+        let shown = notices.all();
+        assert_eq!(shown.len(), 1);
+        assert_eq!(shown[0].text, "two");
+        assert_eq!(shown[0].path, "/plugins/enterprise/licence");
+        assert_eq!(
+            notices.perform(&plugin(), HostCall::NoticeClear { key: "a".to_owned() }),
+            Ok(())
+        );
+        assert_eq!(notices.all(), []);
+    }
+
+    #[test]
+    fn notices_are_few_and_short() {
+        let notices = Notices::default();
+        for n in 0..MOST {
+            assert_eq!(raise(&notices, &n.to_string(), "text"), Ok(()));
         }
-        let shown: Vec<_> = notices.0.lock().values().cloned().collect();
-        assert_eq!(shown, [notice("second").expect("a line")]);
-        assert_eq!(shown[0].link.as_deref(), Some("/plugins/trial/start"));
-        notices.clear("key");
-        assert!(notices.0.lock().is_empty());
-    }
-
-    #[test]
-    fn lines_are_short_and_few() {
-        assert!(notice("two\nlines").is_err());
-        assert!(notice("").is_err());
-        assert!(notice(&"x".repeat(1001)).is_err());
-        let notices = Notices::default();
-        let raise = |key: usize| notices.raise(key.to_string(), notice("a line").expect("a line"));
-        assert!((0..MOST).all(|key| raise(key).is_ok()));
-        assert_eq!(raise(MOST).expect_err("too many").kind, ErrorKind::Full);
+        assert_eq!(raise(&notices, "one more", "text"), Err(ErrorKind::Full));
+        assert_eq!(raise(&notices, "1", "again"), Ok(()));
+        for text in ["", " ", "two\nlines"] {
+            assert_eq!(raise(&notices, "1", text), Err(ErrorKind::Invalid));
+        }
+        assert_eq!(raise(&notices, "1", &"x".repeat(LONGEST + 1)), Err(ErrorKind::Invalid));
     }
 }

@@ -8,9 +8,10 @@ use hearth_plugin_api::{Page, Tab};
 
 use super::super::{PluginError, PluginHost};
 use super::Handler;
-use super::notices::level;
+use super::notices::Level;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// A person waits for it.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The pages of a running plugin.
 #[derive(Default)]
@@ -33,6 +34,8 @@ pub struct Entry {
     pub title: String,
     pub tab: Option<String>,
     pub order: i32,
+    /// A page that no sidebar lists.
+    pub hidden: bool,
 }
 
 /// What the console knows of a request, checked.
@@ -59,8 +62,7 @@ pub struct Fragment {
     pub title: String,
     /// Go there instead: a path below the plugin's own.
     pub location: Option<String>,
-    /// `info`, `warning` or `error`, and a text.
-    pub notice: Option<(&'static str, String)>,
+    pub notice: Option<(Level, String)>,
     /// Not a fragment but a document of this type.
     pub media_type: Option<String>,
     pub file_name: Option<String>,
@@ -68,7 +70,7 @@ pub struct Fragment {
 }
 
 impl PluginHost {
-    /// The tabs and sidebar items of all running plugins.
+    /// The tabs and pages of all running plugins.
     pub fn console_entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         for (id, instance) in &*self.running.read() {
@@ -79,14 +81,15 @@ impl PluginHost {
                 title: tab.title.clone(),
                 tab: None,
                 order: tab.order,
+                hidden: false,
             }));
-            let shown = pages.iter().map(|(page, _)| page).filter(|page| !page.hidden);
-            entries.extend(shown.map(|page| Entry {
+            entries.extend(pages.iter().map(|(page, _)| Entry {
                 plugin: id.clone(),
                 slug: page.slug.clone(),
                 title: page.title.clone(),
                 tab: Some(page.tab.clone()),
                 order: page.order,
+                hidden: page.hidden,
             }));
         }
         entries.sort_by(|a, b| (a.order, &a.title).cmp(&(b.order, &b.title)));
@@ -167,7 +170,7 @@ fn fragment(
         status: response.status,
         title,
         location: response.location,
-        notice: response.notice.map(|notice| (level(notice.level), notice.text)),
+        notice: response.notice.map(|notice| (notice.level.into(), notice.text)),
         media_type: response.media_type,
         file_name: response.file_name,
         body,

@@ -4,6 +4,7 @@
 // What runs when a library is loaded cannot be said without these attributes.
 #![allow(unsafe_code)]
 
+mod pages;
 mod store;
 
 use std::sync::{Arc, Mutex};
@@ -53,6 +54,7 @@ impl Plugin for Trial {
         let mode = wish(0);
         let capabilities = [
             Capability::Commands,
+            Capability::Console,
             Capability::Events,
             Capability::HttpServer,
             Capability::Iq,
@@ -80,6 +82,7 @@ impl Plugin for Trial {
             registrar.command(command, self, move |trial: Arc<Trial>, call| run(trial, call))?;
         }
         registrar.events(&["*"], self, Trial::hear)?;
+        pages::register(self, registrar)?;
         registrar.endpoint(Endpoint::public("echo"), self, Trial::echo)?;
         // Two plugins cannot answer the same.
         registrar.iq(IqSpec::server(&format!("urn:{}", wish(2))), self, Trial::iq)?;
@@ -109,7 +112,7 @@ impl Plugin for Trial {
 type Answer = std::pin::Pin<Box<dyn Future<Output = Result<json::Value>> + Send>>;
 type Run = fn(Arc<Trial>, CommandCall) -> Answer;
 
-const COMMANDS: [(&str, Run); 6] = [
+const COMMANDS: [(&str, Run); 7] = [
     ("echo", |trial, call| {
         Box::pin(async move {
             let greeting = trial.host.property("greeting")?;
@@ -132,6 +135,7 @@ const COMMANDS: [(&str, Run); 6] = [
             Ok(heard.iter().map(|event| json::json!([event.kind, event.data])).collect())
         })
     }),
+    ("notice", |trial, call| Box::pin(trial.notice(call))),
     ("panic", |_, _| Box::pin(async { panic!("on purpose") })),
     ("version", |_, _| Box::pin(async { Ok(json::json!(wish(1))) })),
 ];
