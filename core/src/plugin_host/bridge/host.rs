@@ -57,7 +57,6 @@ impl HostApi {
             data_dir: seams.data.join(&manifest.id),
             started_ms: seams.started.0,
             machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            ..ServerInfo::default()
         }
     }
 }
