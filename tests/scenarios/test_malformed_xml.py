@@ -106,6 +106,10 @@ STANZAS = [
     case("end of nothing", "</message>", NOT_WELL_FORMED),
     case("name that starts with a digit", message("<1a/>"), NOT_WELL_FORMED),
     case("name with a dollar", message("<a$b/>"), NOT_WELL_FORMED),
+    case("element with the prefix xml", message("<xml:a/>"), NOT_WELL_FORMED),
+    # The fifth edition of XML 1.0 takes them, the parsers of most clients do not.
+    case("name of an emoji", message("<\U0001f600/>"), NOT_WELL_FORMED),
+    case("name of a byte order mark", message("<\ufeffa/>"), NOT_WELL_FORMED),
     case("empty name", message("<>"), NOT_WELL_FORMED),
     case("two colons", message("<a:b:c xmlns:a='urn:a'/>"), NOT_WELL_FORMED),
     case("undeclared prefix", message("<a:b/>"), NOT_WELL_FORMED),

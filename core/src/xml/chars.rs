@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::XmlError;
+use super::{XmlError, names};
 
 /// Refuses what is not a `Char` of XML 1.0 §2.2. UTF-8 has already excluded surrogates.
 pub fn check_chars(text: &str) -> Result<(), XmlError> {
@@ -43,24 +43,11 @@ static NAME: [u8; 128] = {
     table
 };
 
-/// NameStartChar of XML 1.0 §2.3 outside ASCII.
-fn is_wide_start(c: char) -> bool {
-    matches!(c,
-        '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
-        | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}'
-        | '\u{2070}'..='\u{218F}' | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}'
-        | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}' | '\u{10000}'..='\u{EFFFF}')
-}
-
-fn is_wide_rest(c: char) -> bool {
-    is_wide_start(c) || matches!(c, '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
-}
-
 fn is_wide_name(name: &str) -> bool {
     name.chars().enumerate().all(|(at, c)| match NAME.get(c as usize) {
         Some(class) => class & if at == 0 { START } else { REST } != 0,
-        None if at == 0 => is_wide_start(c),
-        None => is_wide_rest(c),
+        None if at == 0 => names::is_start(c),
+        None => names::is_rest(c),
     })
 }
 

@@ -245,6 +245,7 @@ fn namespaces() {
         (b"<message xmlns:a='urn:x' xmlns:a='urn:y'/>", MALFORMED),
         (b"<message xmlns:a=''/>", MALFORMED),
         (b"<message xmlns:xml='urn:x'/>", MALFORMED),
+        (b"<message><xml:a/></message>", MALFORMED),
         (b"<message xmlns:xmlns='http://www.w3.org/2000/xmlns/'/>", MALFORMED),
         (b"<message xmlns:a='http://www.w3.org/2000/xmlns/'/>", MALFORMED),
         (b"<message xmlns:a='http://www.w3.org/XML/1998/namespace'/>", MALFORMED),

@@ -9,6 +9,7 @@ pub mod element;
 mod error;
 pub mod framer;
 pub mod header;
+mod names;
 pub mod reader;
 mod tag;
 pub mod writer;

@@ -91,6 +91,11 @@ impl<'a> Scope<'a> {
         }
         check_duplicates(attributes)?;
         let (prefix, local) = qualified_name(name)?;
+        // Namespaces in XML 1.0 §3: it may not be the default one, so the canonical form has no word
+        // for such an element.
+        if prefix == "xml" {
+            return Err(XmlError::NotWellFormed("an element with the prefix 'xml'"));
+        }
         let ns = self.resolve(prefix).ok_or(UNDECLARED)?;
         Ok(Name { local, ns })
     }
