@@ -438,6 +438,10 @@ async fn serve_until_stop(
     let clock = &entrance.foundation.clock;
     let mut stop = std::pin::pin!(asked_to_stop(signals, certificates, clock));
     let (mut serving, mut pace) = (entrance.seat.state(), entrance.drain.pace());
+    // The lease may have been decided before anybody followed it.
+    if serving.borrow().number > 0 {
+        serving.mark_changed();
+    }
     loop {
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return Ok(()) },
