@@ -294,6 +294,7 @@ async fn who_asks_while_messages_are_given_away_gets_no_second_portion() {
     let juliet = world.session("juliet/balcony");
     let (one, two) = (world.im.hand_over(&juliet.shared), world.im.hand_over(&juliet.shared));
     tokio::join!(one, two);
+    world.im.hand_over(&juliet.shared).await;
     assert_eq!(inbox(&juliet).len(), 64);
 }
 

@@ -66,9 +66,12 @@ impl Im {
 
     async fn give(self: &Arc<Self>, turn: Turn, session: &Arc<Shared>) {
         let key = turn.key;
-        match self.claim(key, session).await {
-            Ok(messages) => self.put(key, session, messages),
-            Err(error) => tracing::error!(%error, "offline messages could not be read"),
+        // While it has messages of an earlier portion, the next one waits for their end.
+        if !self.spool.is_busy(session.id) {
+            match self.claim(key, session).await {
+                Ok(messages) => self.put(key, session, messages),
+                Err(error) => tracing::error!(%error, "offline messages could not be read"),
+            }
         }
         if turn.end() {
             self.flush_soon(key, &session.jid);
