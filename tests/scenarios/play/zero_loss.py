@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
 
 from servers.process import wait_until
 
@@ -66,13 +67,19 @@ class Reader:
 
     def run(self) -> None:
         try:
+            # What came with the presence that the client waited for.
+            early, self.client.inbox = self.client.inbox, []
+            for stanza in early:
+                self._take(stanza)
             while True:
-                stanza = self.client.next_stanza()
-                if ns.name(stanza) == "message":
-                    self.client.acknowledge()
-                    self.confirmed.append(ns.body(stanza) or "")
+                self._take(self.client.next_stanza())
         except (AssertionError, OSError):
             pass
+
+    def _take(self, stanza: Element) -> None:
+        if ns.name(stanza) == "message":
+            self.client.acknowledge()
+            self.confirmed.append(ns.body(stanza) or "")
 
 
 def sm_client(stage: Stage, user: User, available: bool = True) -> Client:

@@ -1,0 +1,126 @@
+"""Chat across the nodes of a cluster while something happens to it, and the count afterwards."""
+
+import time
+from dataclasses import dataclass, field
+
+from play import Stage, User
+from play.zero_loss import (
+    TOKEN,
+    Count,
+    Reader,
+    Sender,
+    archived_tokens,
+    collect_offline,
+    join,
+    sm_client,
+    start,
+)
+from servers.process import wait_until
+
+from .cluster import Cluster, Node
+
+# Messages that are acknowledged before anything happens.
+BEFORE = 300
+
+
+@dataclass
+class Load:
+    """Each node has a reader, a client that vanished, and senders that write to everybody."""
+
+    cluster: Cluster
+    archive: bool
+    stages: dict[Node, Stage] = field(default_factory=dict)
+    readers: dict[Node, list[Reader]] = field(default_factory=dict)
+    reader_users: dict[Node, User] = field(default_factory=dict)
+    others: list[User] = field(default_factory=list)
+    senders: list[Sender] = field(default_factory=list)
+    writing: list = field(default_factory=list)
+    reading: list = field(default_factory=list)
+    is_over: bool = False
+
+    def begin(self) -> "Load":
+        first = Stage(self.cluster[0])
+        self.others = [first.user("away")]
+        for node in self.cluster:
+            stage = self.stages[node] = Stage(node)
+            self.reader_users[node] = first.user("reader")
+            self.readers[node] = []
+            self.read(node)
+            vanished = first.user("vanished")
+            sm_client(stage, vanished).cut()
+            self.others.append(vanished)
+        everybody = [*self.reader_users.values(), *self.others]
+        for number, node in enumerate([*self.cluster, *self.cluster]):
+            client = sm_client(self.stages[node], first.user("sender"), False)
+            turned = everybody[number:] + everybody[:number]
+            self.senders.append(Sender(number, client, turned))
+        self.writing = start(*(lambda s=s: s.run(lambda: self.is_over) for s in self.senders))
+        self.reach(BEFORE)
+        return self
+
+    def read(self, node: Node, user: User | None = None) -> None:
+        """Somebody reads on the node: its own reader, or one whose node is gone."""
+        user = user or self.reader_users[node]
+        reader = Reader(sm_client(self.stages[node], user))
+        home = next(n for n, u in self.reader_users.items() if u is user)
+        self.readers[home].append(reader)
+        self.reading += start(reader.run)
+
+    def acknowledged(self) -> int:
+        return sum(sender.acknowledged for sender in self.senders)
+
+    def reach(self, count: int, deadline: float = 120) -> None:
+        wait_until(lambda: self.acknowledged() >= count, f"{count} acknowledged", deadline)
+
+    def more(self, count: int = 200) -> None:
+        """The senders that are left get on."""
+        self.reach(self.acknowledged() + count)
+
+    def go_on_for(self, seconds: float) -> None:
+        """Whatever can be acknowledged meanwhile."""
+        time.sleep(seconds)
+
+    def end(self) -> None:
+        """No more is sent; what was sent is waited for, as far as its sender lives."""
+        self.is_over = True
+        join(self.writing)
+
+    def readers_have_theirs(self, deadline: float = 60) -> None:
+        """Whoever reads gets what was acknowledged to its senders, without coming anew."""
+        for node, readers in self.readers.items():
+            user = self.reader_users[node]
+            wanted = {
+                token
+                for sender in self.senders
+                for index, token in enumerate(sender.sent[: sender.acknowledged])
+                if sender.recipient(index) is user
+            }
+
+            def missing(readers=readers, wanted=wanted) -> set[str]:
+                return wanted - {token for reader in readers for token in reader.confirmed}
+
+            try:
+                wait_until(lambda: not missing(), "", deadline)
+            except AssertionError:
+                held = set(TOKEN.findall("\n".join(self.cluster[0].stored("offline_messages"))))
+                gone = missing()
+                raise AssertionError(
+                    f"the reader of {node.home.name} lacks {sorted(gone)}, of which {len(gone & held)} are stored"
+                ) from None
+
+    def count(self) -> Count:
+        """Stops all nodes in an orderly way, starts them, collects what waits, and counts."""
+        for node in self.cluster:
+            if node.is_alive():
+                node.stop()
+        join(self.reading)
+        for stage in self.stages.values():
+            stage.close()
+        self.cluster.start()
+        self.cluster.wait_formed()
+        stage = Stage(self.cluster[-1])
+        waiting = collect_offline(stage, [*self.reader_users.values(), *self.others])
+        archived = archived_tokens(self.cluster[0]) if self.archive else []
+        stage.close()
+        readers = [reader for readers in self.readers.values() for reader in readers]
+        return Count.of(self.senders, readers, waiting, archived, set())
