@@ -14,7 +14,7 @@ use crate::jid::Jid;
 use crate::router::cluster::Nodes;
 use crate::router::{Out, Router};
 use crate::session::{Entry, Node, RemoteSession, Shared};
-use crate::stanza::{PresenceType, Stanza};
+use crate::stanza::{Kind, PresenceType, Stanza};
 use crate::storage::StorageError;
 
 /// Rosters that are read at once when a node is gone.
@@ -58,6 +58,14 @@ impl Im {
     pub(super) fn tell_stored(&self, owner: &Jid) {
         if let Some(nodes) = self.nodes() {
             nodes.invalidate(OFFLINE, owner.bare_str());
+        }
+    }
+
+    /// Another node has something for whichever sessions of these accounts are here.
+    pub fn told(self: &Arc<Self>, accounts: &[Jid], stanza: Stanza, _out: &mut Out) {
+        match stanza.head.kind {
+            Kind::Iq(_) => accounts.iter().for_each(|owner| self.roster_told(owner, &stanza)),
+            Kind::Message(_) | Kind::Presence(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Timestamp;
 use crate::properties::Live;
+use crate::router::To;
 use crate::session::{Envelope, Origin, Session, Shared};
 use crate::stanza::{Kind, RootNamespace};
 use crate::storage::migrate;
@@ -162,8 +163,11 @@ impl World {
                 self.route(stanza, &mut out);
             }
             for (to, envelope) in out.deliveries.drain(..) {
-                let Entry::Local(session) = to else { panic!("there are no other nodes") };
-                session.mailbox.push(envelope).ok();
+                match to {
+                    To::Session(Entry::Local(session)) => drop(session.mailbox.push(envelope)),
+                    To::Interested(push) => self.im.push_here(&push),
+                    _ => panic!("there are no other nodes"),
+                }
             }
             let Some(work) = out.work.pop_front() else { return };
             let mut caused = work.await;

@@ -26,12 +26,13 @@ mod past_guests;
 pub mod phase;
 pub mod remote;
 
+use cluster::Far;
 pub use cluster::Nodes;
 pub use destination::Destination;
 pub use guests::Guests;
 pub use hosts::Hosts;
 pub use iq::{IqHandler, IqTable, Request, Target};
-pub use out::{Out, Work};
+pub use out::{Out, To, Work};
 pub use remote::{Remote, Unreachable};
 
 /// How often a stanza may be sent on before it counts as caught in a loop.
@@ -196,13 +197,25 @@ impl Router {
             let mut deliveries = out.deliveries.drain(..).peekable();
             while let Some((to, envelope)) = deliveries.next() {
                 let session = match to {
-                    Entry::Local(session) => session,
-                    Entry::Remote(session) => {
-                        far.push((session, envelope));
+                    To::Session(Entry::Local(session)) => session,
+                    To::Session(Entry::Remote(session)) => {
+                        far.push((Far::Session(session), envelope));
+                        continue;
+                    }
+                    To::Elsewhere(accounts) => {
+                        far.push((Far::Accounts(accounts), envelope));
+                        continue;
+                    }
+                    To::Interested(push) => {
+                        self.im.push_here(&push);
+                        if self.nodes.is_clustered() {
+                            let owner = Arc::new(vec![push.owner.clone()]);
+                            far.push((Far::Accounts(owner), envelope));
+                        }
                         continue;
                     }
                 };
-                let same = |(to, _): &(Entry, _)| to.is(&session);
+                let same = |(to, _): &(To, _)| matches!(to, To::Session(to) if to.is(&session));
                 let more = std::iter::from_fn(|| Some(deliveries.next_if(same)?.1));
                 let refused = session.mailbox.push_all(std::iter::once(envelope).chain(more));
                 let refused = refused.into_iter().map(|envelope| (Some(session.clone()), envelope));

@@ -6,18 +6,30 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::session::{Entry, Envelope, Shared, ToOverride};
+use crate::jid::Jid;
+use crate::session::{Entry, Envelope, RosterPush, Shared, ToOverride};
 use crate::stanza::Stanza;
 
 /// Something that must wait (for the database, a plugin) before more can be done for the same
 /// sender. It holds what it needs and yields what it causes.
 pub type Work = Pin<Box<dyn Future<Output = Out> + Send>>;
 
+/// Whom a stanza is for.
+#[derive(Clone, Debug)]
+pub enum To {
+    Session(Entry),
+    /// Accounts, by their bare addresses: each other node knows best which of its sessions get it.
+    Elsewhere(Arc<Vec<Jid>>),
+    /// The sessions that have asked for this roster, on all nodes; the stanza is what other nodes are
+    /// told.
+    Interested(Arc<RosterPush>),
+}
+
 /// The output sink of the router. Reused: empty ones hold no memory worth mention.
 #[derive(Default)]
 pub struct Out {
-    /// Stanzas for sessions, wherever they are, in order.
-    pub deliveries: Vec<(Entry, Envelope)>,
+    /// Stanzas for sessions, wherever they are, and for other nodes to hand out, in order.
+    pub deliveries: Vec<(To, Envelope)>,
     /// Stanzas that the server generated and that are still to be routed, stamped with `from`.
     pub routes: VecDeque<Stanza>,
     /// What was on its way to a session that is gone, in order.
@@ -29,12 +41,19 @@ pub struct Out {
 impl Out {
     /// To one session, as it is.
     pub fn deliver(&mut self, to: &Arc<Shared>, stanza: Arc<Stanza>) {
-        self.deliveries.push((Entry::Local(to.clone()), Envelope::new(stanza)));
+        self.send(&Entry::Local(to.clone()), Envelope::new(stanza));
+    }
+
+    /// To whichever sessions of these accounts other nodes have.
+    pub fn send_elsewhere(&mut self, accounts: Vec<Jid>, stanza: Arc<Stanza>) {
+        if !accounts.is_empty() {
+            self.deliveries.push((To::Elsewhere(Arc::new(accounts)), Envelope::new(stanza)));
+        }
     }
 
     /// To one session, wherever it is.
     pub fn send(&mut self, to: &Entry, envelope: Envelope) {
-        self.deliveries.push((to.clone(), envelope));
+        self.deliveries.push((To::Session(to.clone()), envelope));
     }
 
     /// One stanza for many sessions; each reads its own address in `to`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{Directed, Duty, Envelope, Origin, Resumable, Session, Shared, ToOverride};
+use super::{Directed, Duty, Envelope, Origin, Resumable, RosterView, Session, Shared, ToOverride};
 use crate::clock::{StanzaId, Timestamp};
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
@@ -56,6 +56,9 @@ struct Wire {
     presence: Option<String>,
     priority: i8,
     interested: bool,
+    /// Version of the roster that the client has.
+    #[serde(default)]
+    roster: i64,
     directed: Vec<String>,
     received: u64,
     sent: u64,
@@ -91,6 +94,8 @@ pub struct Exported {
     pub presence: Option<Stanza>,
     pub priority: i8,
     pub interested: bool,
+    /// Version of the roster that the client has.
+    pub roster: i64,
     /// RFC 6121 §4.6: to whom presence was directed.
     pub directed: Vec<Jid>,
     pub received: u64,
@@ -127,6 +132,7 @@ pub fn encode(session: &Session, handled: Counter) -> Option<Vec<u8>> {
         presence: presence.map(|presence| text(&presence, None)),
         priority: shared.priority(),
         interested: shared.is_interested(),
+        roster: shared.roster().version(),
         directed: directed
             .iter()
             .flat_map(|directed| &directed.to)
@@ -188,6 +194,7 @@ pub fn decode(octets: &[u8]) -> Result<Exported, ExportError> {
         presence,
         priority: wire.priority,
         interested: wire.interested,
+        roster: wire.roster,
         directed: wire
             .directed
             .iter()
@@ -236,6 +243,7 @@ impl Exported {
         }
         if self.interested {
             shared.set_interested();
+            *shared.roster() = RosterView::new(self.roster);
         }
         shared.received.store(self.received, std::sync::atomic::Ordering::Relaxed);
         shared.sent.store(self.sent, std::sync::atomic::Ordering::Relaxed);

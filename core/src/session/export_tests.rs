@@ -50,6 +50,7 @@ fn exported() -> impl Strategy<Value = Exported> {
             // Without presence there is none.
             priority: if presence.0 { presence.1 } else { 0 },
             interested: presence.2,
+            roster: if presence.2 { 5 } else { 0 },
             directed: (0..directed)
                 .map(|n| Jid::parse(&format!("room{n}@muc.example/juliet")).unwrap())
                 .collect(),
@@ -114,6 +115,7 @@ fn each_part_that_is_wrong_has_its_name() {
         presence: Some(Stanza::presence(PresenceType::Available)),
         priority: 5,
         interested: true,
+        roster: 5,
         directed: Vec::new(),
         received: 3,
         sent: 1,

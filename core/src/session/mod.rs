@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Timestamp;
 use crate::host::{AccountId, HostId};
@@ -25,6 +25,7 @@ pub mod page;
 pub mod registry;
 pub mod remote;
 pub mod resume;
+pub mod roster;
 pub mod watermark;
 
 pub use acks::{Ack, Acks, Outcome, Ticket};
@@ -36,6 +37,7 @@ pub use page::Window;
 pub use registry::{Entry, Registry};
 pub use remote::{Delta, Node, RemoteSession};
 pub use resume::{Management, Resumable};
+pub use roster::{RosterPush, RosterView};
 pub use watermark::Watermark;
 
 /// What encrypts a stream.
@@ -72,6 +74,7 @@ pub struct Shared {
     available: AtomicBool,
     /// RFC 6121 §2.2: asked for the roster, and so gets roster pushes.
     interested: AtomicBool,
+    roster: Mutex<RosterView>,
     ended: ended::Cell,
     management: OnceLock<Box<Management>>,
     pub received: AtomicU64,
@@ -114,6 +117,7 @@ impl Shared {
             priority: AtomicI8::new(0),
             available: AtomicBool::new(false),
             interested: AtomicBool::new(false),
+            roster: Mutex::default(),
             ended: ended::Cell::default(),
             management: OnceLock::new(),
             received: AtomicU64::new(0),
@@ -229,6 +233,11 @@ impl Shared {
 
     pub fn set_interested(&self) {
         self.interested.store(true, Ordering::Relaxed);
+    }
+
+    /// What the client has of the roster. Who holds it may put into the mailbox.
+    pub fn roster(&self) -> MutexGuard<'_, RosterView> {
+        self.roster.lock()
     }
 
     /// The count of what this session sent; there from the moment that it enables XEP-0198.

@@ -153,9 +153,21 @@ fn query<'a>(version: i64, items: impl Iterator<Item = &'a Item>) -> Payload {
 
 fn write(version: i64, items: impl FnOnce(&mut Writer<'_>)) -> Payload {
     let mut bytes = Vec::with_capacity(256);
-    let mut out = Writer::new(&mut bytes);
-    out.start("query", Some(ns::ROSTER)).attribute("ver", &version.to_string());
+    let mut out = opened(&mut bytes, version);
     items(&mut out);
     out.end("query");
     Payload::from_canonical(bytes).expect("the writer writes canonical elements")
+}
+
+fn opened(bytes: &mut Vec<u8>, version: i64) -> Writer<'_> {
+    let mut out = Writer::new(bytes);
+    out.start("query", Some(ns::ROSTER)).attribute("ver", &version.to_string());
+    out
+}
+
+/// How a `<query/>` of this version begins.
+pub fn opening(version: i64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    opened(&mut bytes, version);
+    bytes
 }

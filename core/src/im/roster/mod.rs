@@ -2,6 +2,7 @@
 
 mod cache;
 mod item;
+mod pushes;
 mod request;
 pub mod store;
 #[cfg(test)]
@@ -14,12 +15,12 @@ use crate::clock::Timestamp;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::router::Out;
-use crate::session::{Entry, Shared};
+use crate::session::Shared;
 use crate::stanza::{Condition, IqType, Kind, Payload, Stanza, StanzaError};
 use crate::storage::{StorageError, Tx};
 
 pub use cache::Cache;
-pub use item::{Item, Roster, push};
+pub use item::{Item, Roster};
 pub use request::{RosterFault, RosterSet};
 
 /// People who have asked for a subscription and have no answer, per account. They do not count as
@@ -50,6 +51,9 @@ pub enum Change {
 /// A contact before and after a change that is committed.
 #[derive(Debug)]
 pub struct Changed {
+    pub key: Key,
+    /// The roster's version before the change; the same when nothing was changed.
+    pub previous: i64,
     /// After the change.
     pub roster: Arc<Roster>,
     pub contact: Jid,
@@ -97,18 +101,20 @@ impl Im {
     /// RFC 6121 §2.2 and §2.6.3.
     fn roster_get(self: &Arc<Self>, session: &Arc<Shared>, stanza: Stanza, out: &mut Out) {
         let asked = version(&stanza);
+        session.roster().ask();
         session.set_interested();
         self.registry.changed(session);
         let session = session.clone();
-        self.with_roster(Key::from(&*session), out, move |_, roster, out| {
+        self.with_roster(Key::from(&*session), out, move |im, roster, _| {
             let Ok(roster) = roster else {
-                return answer(&session, stanza.error(&Condition::InternalServerError.into()), out);
+                let error = stanza.error(&Condition::InternalServerError.into());
+                return im.answer_get(&session, None, addressed(&session, error));
             };
             let mut result = stanza.result();
             if asked.is_none_or(|version| version != roster.version) {
                 result = result.with_payload(roster.query().clone());
             }
-            answer(&session, Some(result), out);
+            im.answer_get(&session, Some(roster.version), addressed(&session, Some(result)));
         });
     }
 
@@ -192,28 +198,6 @@ impl Im {
         Ok(changed)
     }
 
-    /// Roster pushes (RFC 6121 §2.1.6) to the interested resources, when they see a difference.
-    pub(super) fn push(&self, owner: &Jid, changed: &Changed, out: &mut Out) {
-        let visible = |item: Option<&Arc<Item>>| item.filter(|item| item.listed).cloned();
-        let (before, after) = (visible(changed.before.as_ref()), visible(changed.after()));
-        let same = match (&before, &after) {
-            (None, None) => true,
-            (Some(before), Some(after)) => before.looks_like(after),
-            _ => false,
-        };
-        if same {
-            return;
-        }
-        let payload = push(changed.roster.version, &changed.contact, after.as_deref());
-        let id = format!("push-{}", changed.roster.version);
-        self.to_interested(owner, iq_set(id, payload), out);
-    }
-
-    fn to_interested(&self, owner: &Jid, push: Stanza, out: &mut Out) {
-        let sessions = self.sessions(owner, Entry::is_interested);
-        self.fan_out(&Arc::new(push), &sessions, out);
-    }
-
     /// The roster, from memory at once or else after it was read.
     pub(super) fn with_roster(
         self: &Arc<Self>,
@@ -270,9 +254,9 @@ impl Amendment {
             Some(roster) => roster,
             None => Arc::new(store::load(tx, key).await?),
         };
-        let before = roster.item(contact.as_str()).cloned();
+        let (before, previous) = (roster.item(contact.as_str()).cloned(), version);
         let item = match decide(before.as_deref())? {
-            Change::Keep => return Ok(Changed { roster, contact, before }),
+            Change::Keep => return Ok(Changed { key, previous, roster, contact, before }),
             Change::Put(item) => Some(item),
             Change::Remove => None,
         };
@@ -289,7 +273,7 @@ impl Amendment {
         let row = (&contact, item.as_ref());
         let version = store::save(tx, key, row, version, now).await?;
         let roster = Arc::new(roster.with(version, &contact, item));
-        Ok(Changed { roster, contact, before })
+        Ok(Changed { key, previous, roster, contact, before })
     }
 }
 
@@ -315,10 +299,15 @@ fn iq_set(id: String, payload: Payload) -> Stanza {
 
 /// To the session that asked, and nowhere else.
 fn answer(session: &Arc<Shared>, answer: Option<Stanza>, out: &mut Out) {
-    if let Some(mut answer) = answer {
-        answer.head.to = Some(session.jid.clone());
-        // RFC 6120 §8.1.2.1: without `from` it comes from the account itself.
-        answer.head.from = None;
+    if let Some(answer) = addressed(session, answer) {
         out.deliver(session, Arc::new(answer));
     }
+}
+
+fn addressed(session: &Shared, answer: Option<Stanza>) -> Option<Stanza> {
+    let mut answer = answer?;
+    answer.head.to = Some(session.jid.clone());
+    // RFC 6120 §8.1.2.1: without `from` it comes from the account itself.
+    answer.head.from = None;
+    Some(answer)
 }

@@ -56,7 +56,7 @@ pub enum CodecError {
 /// A stanza for some sessions of one node.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// Full addresses.
+    /// Full addresses; or bare ones, when the node that gets it chooses the sessions.
     pub recipients: SmallVec<[Jid; 1]>,
     pub to: ToOverride,
     /// Of a durable message.
@@ -64,7 +64,7 @@ pub(super) struct Letter {
     pub stanza: Stanza,
 }
 
-/// Writes `stanza` for the sessions with these full addresses.
+/// Writes `stanza` for the sessions with these full addresses, or for these accounts.
 pub(super) fn encode<'j>(
     recipients: impl ExactSizeIterator<Item = &'j Jid>,
     to: ToOverride,
@@ -140,7 +140,8 @@ pub(super) fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
     let id = if has_id { Some(StanzaId::from_bytes(reader.array()?)) } else { None };
     let mut recipients = SmallVec::new();
     for _ in 0..reader.count(MAX_RECIPIENTS, "number of recipients")? {
-        let recipient = Jid::parse(reader.text("recipient")?).ok().filter(Jid::is_full);
+        let recipient = Jid::parse(reader.text("recipient")?).ok();
+        let recipient = recipient.filter(|recipient| recipient.local().is_some());
         recipients.push(recipient.ok_or(CodecError::Invalid("recipient"))?);
     }
     let stanza = reader.stanza()?;

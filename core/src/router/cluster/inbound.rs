@@ -38,6 +38,9 @@ impl Nodes {
     fn open(&self, router: &Arc<Router>, ticket: Option<Ticket>, letter: Letter, out: &mut Out) {
         let Letter { recipients, to, id, mut stanza } = letter;
         stanza.hops = stanza.hops.saturating_add(1);
+        if recipients.iter().all(Jid::is_bare) {
+            return router.im.told(&recipients, stanza, out);
+        }
         let find = |jid: &Jid| {
             let host = router.hosts.find(jid.domain())?;
             router.registry.resource(host, jid.local()?, jid.resource()?)

@@ -17,6 +17,7 @@ mod tests;
 pub use crate::session::{Ack, Delta, Node, Outcome};
 pub use codec::CodecError;
 pub use nodes::{Nodes, Parts};
+pub(in crate::router) use outbox::Far;
 
 /// What [`Cluster::deliver`] made of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use super::outbox::{Outbox, Unsent};
+use super::outbox::{Far, Outbox, Unsent};
 use super::{Alone, Cluster, ClusterError, Listener, Service, View};
 use crate::clock::Clock;
 use crate::router::{Out, Router};
@@ -188,14 +189,16 @@ impl Nodes {
         self.wake.notify_one();
     }
 
-    /// Sends what is for sessions on other nodes.
+    /// Sends what is for other nodes.
     pub(in crate::router) fn send(
         &self,
-        far: Vec<(Arc<RemoteSession>, Envelope)>,
+        far: Vec<(Far, Envelope)>,
         returned: &mut VecDeque<(Option<Arc<Shared>>, Envelope)>,
     ) {
         let link = self.link.load();
-        let unsent = self.outbox.send(&*link.cluster, far, self.clock.boot());
+        let others = link.view.members.iter().map(|member| member.node);
+        let others: SmallVec<[Node; 8]> = others.filter(|node| *node != link.me).collect();
+        let unsent = self.outbox.send((&*link.cluster, &others), far, self.clock.boot());
         returned.extend(unsent.into_iter().map(|envelope| (None, envelope)));
         if self.outbox.is_waiting() {
             self.wake.notify_one();

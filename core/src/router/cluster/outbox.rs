@@ -24,6 +24,14 @@ const MAX_PARKED: usize = 8 * 1024 * 1024;
 const MAX_REQUESTS: usize = 10_000;
 const IQ_PATIENCE: Duration = Duration::from_secs(120);
 
+/// Whom a stanza for other nodes is for.
+#[derive(Debug)]
+pub(in crate::router) enum Far {
+    Session(Arc<RemoteSession>),
+    /// Whichever sessions of these accounts every other node has.
+    Accounts(Arc<Vec<Jid>>),
+}
+
 /// What could not be sent, for [`crate::router::Router::undelivered`].
 pub(super) type Unsent = Vec<Envelope>;
 
@@ -104,12 +112,23 @@ impl Outbox {
     /// Sends everything, each stanza once per node. What comes back could not be sent.
     pub fn send(
         &self,
-        cluster: &dyn Cluster,
-        far: Vec<(Arc<RemoteSession>, Envelope)>,
+        (cluster, others): (&dyn Cluster, &[Node]),
+        far: Vec<(Far, Envelope)>,
         now: Duration,
     ) -> Unsent {
         let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
-        for (session, envelope) in far {
+        let mut unsent = Unsent::new();
+        for (to, envelope) in far {
+            let session = match to {
+                Far::Session(session) => session,
+                Far::Accounts(accounts) => {
+                    for group in groups.drain(..) {
+                        unsent.extend(self.send_group(cluster, group, now));
+                    }
+                    self.tell_nodes(cluster, others, &accounts, &envelope);
+                    continue;
+                }
+            };
             // A fan-out's recipients follow each other; their nodes are few.
             let group = groups.iter_mut().rev().take(16).find(|g| g.takes(&session, &envelope));
             match group {
@@ -119,9 +138,28 @@ impl Outbox {
                 }
             }
         }
-        let mut unsent = Unsent::new();
         groups.into_iter().for_each(|group| unsent.extend(self.send_group(cluster, group, now)));
         unsent
+    }
+
+    /// What each node hands out itself. Beyond what may wait it is lost: nobody waits for it.
+    fn tell_nodes(
+        &self,
+        cluster: &dyn Cluster,
+        others: &[Node],
+        accounts: &[Jid],
+        envelope: &Envelope,
+    ) {
+        let (lane, stanza) = (lane(&envelope.stanza), &envelope.stanza);
+        for accounts in accounts.chunks(MAX_RECIPIENTS) {
+            let bytes = Bytes::from(codec::encode(accounts.iter(), envelope.to, None, stanza));
+            for node in others {
+                let packed = Packed { lane, ticket: 0, bytes: bytes.clone(), stanza: None };
+                if self.queue(cluster, *node, packed).is_some() {
+                    tracing::debug!(?node, kind = ?stanza.head.kind, "a node is not told");
+                }
+            }
+        }
     }
 
     fn send_group(&self, cluster: &dyn Cluster, group: Group, now: Duration) -> Option<Envelope> {

@@ -161,6 +161,74 @@ async fn a_roster_changed_on_one_node_is_pushed_and_read_anew_on_another() {
     assert!(read[0].contains("name='Nurse'"), "{read:?}");
 }
 
+/// A roster set that gives the nurse a name.
+fn name_nurse(name: &str) -> String {
+    format!(
+        "<iq id='s' type='set'><query xmlns='jabber:iq:roster'>\
+         <item jid='nurse@hearth.example' name='{name}'/></query></iq>"
+    )
+}
+
+/// The pushes among what the session was sent: version and name.
+fn pushes(session: &Session) -> Vec<(i64, String)> {
+    let part = |text: &str, name: &str| {
+        let (_, rest) = text.split_once(&format!(" {name}='"))?;
+        Some(rest.split_once('\'')?.0.to_owned())
+    };
+    let push = |text: &String| {
+        let version = part(text, "ver")?.parse().unwrap();
+        text.contains("id='push-").then(|| (version, part(text, "name").unwrap_or_default()))
+    };
+    inbox(session).iter().filter_map(push).collect()
+}
+
+#[tokio::test]
+async fn a_push_reaches_who_has_just_asked_for_the_roster() {
+    let (town, [one, two]) = Town::new().await;
+    let mut here = one.online("romeo/x").await;
+    town.carry().await;
+    town.roads.mute.lock().insert(two.node);
+    let there = two.online("romeo/y").await;
+    envelopes(&there);
+    one.send(&mut here, &name_nurse("Nurse")).await;
+    town.carry().await;
+    let pushed = pushes(&there);
+    assert!(pushed.len() == 1 && pushed[0].1 == "Nurse", "{pushed:?}");
+}
+
+#[tokio::test]
+async fn of_two_changes_on_two_nodes_every_client_ends_with_the_last() {
+    let (town, [one, two, three]) = Town::new().await;
+    let (mut first, mut second) = (one.online("romeo/x").await, two.online("romeo/y").await);
+    let third = three.online("romeo/z").await;
+    town.carry().await;
+    for session in [&first, &second, &third] {
+        envelopes(session);
+    }
+    one.send(&mut first, &name_nurse("old")).await;
+    two.send(&mut second, &name_nurse("new")).await;
+    // What the second node tells is there first.
+    town.roads.reverse();
+    town.carry().await;
+    for session in [&first, &second, &third] {
+        let names: Vec<_> = pushes(session).into_iter().map(|push| push.1).collect();
+        assert_eq!(names.last().map(String::as_str), Some("new"), "{}: {names:?}", session.jid());
+        assert!(names.iter().filter(|name| *name == "new").count() == 1, "{names:?}");
+    }
+    for (site, session) in [(&one, &mut first), (&two, &mut second)] {
+        site.send(session, &name_nurse("newest")).await;
+        site.send(session, &name_nurse("again")).await;
+        town.carry().await;
+    }
+    let roster = one.im.roster(crate::im::testing::key("romeo")).await.unwrap();
+    for session in [&first, &second, &third] {
+        let after = pushes(session);
+        assert_eq!(after.len(), 4, "nothing comes twice: {after:?}");
+        assert!(after.is_sorted_by(|one, next| one.0 < next.0), "{after:?}");
+        assert_eq!(after[3].0, roster.version);
+    }
+}
+
 #[tokio::test]
 async fn the_contacts_of_a_lost_nodes_users_learn_of_it() {
     let (town, [one, two]) = Town::new().await;

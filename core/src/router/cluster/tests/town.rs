@@ -39,6 +39,11 @@ pub struct Roads {
 }
 
 impl Roads {
+    /// What was sent last is brought first.
+    pub fn reverse(&self) {
+        self.traffic.lock().make_contiguous().reverse();
+    }
+
     /// Everything under way is damaged.
     pub fn garble(&self) {
         for (_, _, packet) in self.traffic.lock().iter_mut() {
