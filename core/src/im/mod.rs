@@ -20,9 +20,8 @@ use crate::jid::Jid;
 use crate::properties::{Declared, Live, Properties, Property};
 use crate::router::{Hosts, Out, Router};
 use crate::session::registry::Entries;
-use crate::session::{Entry, Registry, ToOverride};
+use crate::session::{Entry, Registry};
 use crate::shutdown::Tracker;
-use crate::stanza::Stanza;
 use crate::storage::{BoxFuture, Db, Migration, StorageError};
 
 pub use offline::OfflinePolicy;
@@ -216,11 +215,6 @@ impl Im {
     ) -> Option<(Option<AccountId>, Entries)> {
         let choose = |entries: &[Entry]| entries.iter().filter(|e| wanted(e)).cloned().collect();
         self.registry.select(host, local, choose)
-    }
-
-    /// One stanza for some sessions of one account, each under its own address.
-    fn fan_out(&self, stanza: &Arc<Stanza>, to: &[Entry], out: &mut Out) {
-        out.fan_out(stanza, ToOverride::Own, to);
     }
 
     /// Goes on with the account of that name, at once when it is known.

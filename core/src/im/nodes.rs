@@ -7,13 +7,14 @@ use futures_util::{StreamExt, stream};
 use hashbrown::HashSet;
 
 use super::roster::Key;
+use super::subscription::Event;
 use super::{Im, offline};
 use crate::clock::StanzaId;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::router::cluster::Nodes;
 use crate::router::{Out, Router};
-use crate::session::{Entry, Node, RemoteSession, Shared};
+use crate::session::{Entry, Node, RemoteSession, Shared, ToOverride};
 use crate::stanza::{Kind, PresenceType, Stanza};
 use crate::storage::StorageError;
 
@@ -61,11 +62,37 @@ impl Im {
         }
     }
 
+    /// To whichever sessions of these accounts other nodes have.
+    pub(super) fn tell_others(
+        &self,
+        accounts: Vec<Jid>,
+        to: ToOverride,
+        stanza: &Arc<Stanza>,
+        out: &mut Out,
+    ) {
+        if self.registry.is_clustered() {
+            out.send_elsewhere(accounts, to, stanza);
+        }
+    }
+
     /// Another node has something for whichever sessions of these accounts are here.
-    pub fn told(self: &Arc<Self>, accounts: &[Jid], stanza: Stanza, _out: &mut Out) {
-        match stanza.head.kind {
-            Kind::Iq(_) => accounts.iter().for_each(|owner| self.roster_told(owner, &stanza)),
-            Kind::Message(_) | Kind::Presence(_) => {}
+    pub fn told(self: &Arc<Self>, accounts: &[Jid], to: ToOverride, stanza: Stanza, out: &mut Out) {
+        let stanza = Arc::new(stanza);
+        for owner in accounts {
+            match stanza.head.kind {
+                Kind::Iq(_) => self.roster_told(owner, &stanza),
+                Kind::Presence(PresenceType::Probe) => self.probe_told(owner, &stanza, out),
+                Kind::Presence(kind) => match Event::of(kind) {
+                    Some(event) => self.subscription_told(owner, event, &stanza, out),
+                    None => {
+                        let is_here = |entry: &Entry| {
+                            matches!(entry, Entry::Local(_)) && entry.is_available()
+                        };
+                        out.fan_out(&stanza, to, &self.sessions(owner, is_here));
+                    }
+                },
+                Kind::Message(_) => {}
+            }
         }
     }
 

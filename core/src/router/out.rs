@@ -45,9 +45,10 @@ impl Out {
     }
 
     /// To whichever sessions of these accounts other nodes have.
-    pub fn send_elsewhere(&mut self, accounts: Vec<Jid>, stanza: Arc<Stanza>) {
+    pub fn send_elsewhere(&mut self, accounts: Vec<Jid>, to: ToOverride, stanza: &Arc<Stanza>) {
         if !accounts.is_empty() {
-            self.deliveries.push((To::Elsewhere(Arc::new(accounts)), Envelope::new(stanza)));
+            let envelope = Envelope { stanza: stanza.clone(), to, duty: None };
+            self.deliveries.push((To::Elsewhere(Arc::new(accounts)), envelope));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::events;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
-use crate::session::{Directed, Entry, Envelope, Session, Shared, ToOverride};
+use crate::session::{Directed, Entry, Session, Shared, ToOverride};
 use crate::stanza::{Condition, Kind, Marks, PresenceType, Stanza, StanzaError};
 use crate::storage::{Append, Done, params};
 
@@ -142,41 +142,53 @@ impl Im {
         presence: &Arc<Stanza>,
         out: &mut Out,
     ) {
+        let mut ours = Vec::new();
         for contact in roster.subscribers() {
-            self.send(presence, contact, out);
+            if self.hosts.find(contact.domain()).is_some() && contact.local().is_some() {
+                ours.push(contact.clone());
+            } else {
+                out.route(Stanza::clone(presence).with_to(contact.clone()));
+            }
         }
-        let own = self.sessions(from, Entry::is_available);
-        self.fan_out(presence, &own, out);
+        ours.push(from.to_bare());
+        self.show_all(ours, ToOverride::Own, presence, out);
     }
 
-    /// Presence for a bare address: straight to the mailboxes when it is ours.
-    fn send(&self, presence: &Arc<Stanza>, to: &Jid, out: &mut Out) {
-        if self.hosts.find(to.domain()).is_some() && to.local().is_some() {
-            self.fan_out(presence, &self.sessions(to, Entry::is_available), out);
-        } else {
-            out.route(Stanza::clone(presence).with_to(to.clone()));
+    /// To the available resources of these accounts of ours, on all nodes. Whoever becomes available
+    /// elsewhere at this moment is known to his own node only, which is told, too.
+    pub(super) fn show_all(
+        &self,
+        accounts: Vec<Jid>,
+        to: ToOverride,
+        presence: &Arc<Stanza>,
+        out: &mut Out,
+    ) {
+        for account in &accounts {
+            out.fan_out(presence, to, &self.sessions(account, here(Entry::is_available)));
         }
+        self.tell_others(accounts, to, presence, out);
     }
 
     /// What a resource that has just become available gets: the presence of its siblings and of
     /// the contacts (§4.2.2, by probes), and the requests that wait for an answer (§3.1.3).
     fn welcome(self: &Arc<Self>, session: &Arc<Shared>, roster: &Roster, out: &mut Out) {
-        // Only a session's own node has its presence: the others are asked all at once.
         let probe = Arc::new(Stanza::presence(PresenceType::Probe).with_from(session.jid.clone()));
-        for sibling in self.sessions(&session.jid, Entry::is_available) {
-            let Entry::Local(sibling) = &sibling else {
-                out.send(&sibling, Envelope::new(probe.clone()));
-                continue;
-            };
-            if sibling.id != session.id
+        for sibling in self.sessions(&session.jid, here(Entry::is_available)) {
+            if let Entry::Local(sibling) = &sibling
+                && sibling.id != session.id
                 && let Some(presence) = sibling.presence()
             {
                 out.fan_out(&presence, ToOverride::Own, &[Entry::Local(session.clone())]);
             }
         }
+        let mut ours = vec![session.jid.to_bare()];
         for contact in roster.subscriptions() {
-            self.probe(session, contact, &probe, out);
+            if self.probe(session, contact, &probe, out) {
+                ours.push(contact.clone());
+            }
         }
+        // Only a session's own node has its presence: the others are asked all at once.
+        self.tell_others(ours, ToOverride::Keep, &probe, out);
         for item in roster.items().iter().filter(|item| item.state.pending_in()) {
             out.deliver(session, Arc::new(item.request(&session.jid)));
         }
@@ -234,6 +246,11 @@ impl Im {
         let done = Done::Call(Box::new(move |_| endings.saved(key, now)));
         self.db.append(Append { statement: store::NOTE, params: values, id: None, done });
     }
+}
+
+/// Sessions of this node.
+pub(super) fn here(wanted: impl Fn(&Entry) -> bool) -> impl Fn(&Entry) -> bool {
+    move |entry| matches!(entry, Entry::Local(_)) && wanted(entry)
 }
 
 /// §4.6.3: to all to whom presence was directed.

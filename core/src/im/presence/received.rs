@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::super::Im;
-use super::super::roster::Key;
+use super::super::roster::{Key, Roster};
 use super::super::stored;
 use super::super::subscription::Event;
-use super::store;
+use super::{here, store};
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::router::Out;
-use crate::session::registry::Entries;
 use crate::session::{Entry, Envelope, Shared, ToOverride};
 use crate::stanza::{Kind, PresenceType, Stanza};
 
@@ -28,87 +27,97 @@ impl Im {
             // §8.5.3.1: a resource gets what names it, available or not.
             (_, Some(resource)) => {
                 let found = self.registry.resource(host, to.local().unwrap_or_default(), resource);
-                if let Some(session) = found {
-                    out.send(&session, Envelope::new(Arc::new(stanza)));
+                match found {
+                    Some(session) => out.send(&session, Envelope::new(Arc::new(stanza))),
+                    // It may have been bound elsewhere a moment ago.
+                    None => {
+                        self.tell_others(vec![to], ToOverride::Keep, &Arc::new(stanza), out);
+                    }
                 }
             }
             // §8.5.2.1.2: every available resource.
             (PresenceType::Available | PresenceType::Unavailable, None) => {
-                let sessions = self.sessions(&to, Entry::is_available);
-                out.fan_out(&Arc::new(stanza), ToOverride::Keep, &sessions);
+                self.show_all(vec![to.to_bare()], ToOverride::Keep, &Arc::new(stanza), out);
             }
             // An error answers what one resource sent.
             (_, None) => {}
         }
     }
 
-    /// The probe that stands behind initial presence (§4.2.2, §4.3.1).
+    /// The probe that stands behind initial presence (§4.2.2, §4.3.1). True for a contact of this
+    /// server: other nodes are to be asked about him, too.
     pub(super) fn probe(
         self: &Arc<Self>,
         session: &Arc<Shared>,
         contact: &Jid,
         probe: &Arc<Stanza>,
         out: &mut Out,
-    ) {
-        let (Some(host), Some(local)) = (self.hosts.find(contact.domain()), contact.local()) else {
-            return out.route(Stanza::clone(probe).with_to(contact.clone()));
-        };
+    ) -> bool {
+        if self.hosts.find(contact.domain()).is_none() || contact.local().is_none() {
+            out.route(Stanza::clone(probe).with_to(contact.clone()));
+            return false;
+        }
         // A contact of this server is looked up instead of asked. One who is not available is
         // silent: to the client the contact is unavailable until told otherwise.
-        let present = self.sessions(contact, Entry::is_available);
-        if present.is_empty() {
+        self.show_here(contact, &session.jid, out);
+        true
+    }
+
+    /// Another node asks for the presence of this account's sessions here.
+    pub(in crate::im) fn probe_told(self: &Arc<Self>, owner: &Jid, probe: &Stanza, out: &mut Out) {
+        if let Some(asker) = &probe.head.from {
+            self.show_here(owner, asker, out);
+        }
+    }
+
+    /// The presence of the account's sessions on this node for `asker`, if he may see it.
+    fn show_here(self: &Arc<Self>, owner: &Jid, asker: &Jid, out: &mut Out) {
+        let (Some(host), Some(local)) = (self.hosts.find(owner.domain()), owner.local()) else {
+            return;
+        };
+        if self.sessions(owner, here(Entry::is_available)).is_empty() {
             return;
         }
-        let (session, probe) = (session.clone(), probe.clone());
+        let (owner, asker) = (owner.clone(), asker.clone());
         self.with_account(host, local, out, move |im, account, out| {
             let Ok(Some(account)) = account else { return };
-            im.with_roster(Key { host, account }, out, move |_, roster, out| {
-                let Ok(roster) = roster else { return };
-                let item = roster.item(session.jid.bare_str());
-                if !item.is_some_and(|item| item.state.from()) {
-                    return;
-                }
-                let to = [Entry::Local(session)];
-                for resource in &present {
-                    match resource {
-                        Entry::Local(resource) => {
-                            let presence = resource.presence();
-                            presence.iter().for_each(|p| out.fan_out(p, ToOverride::Own, &to));
-                        }
-                        Entry::Remote(_) => out.send(resource, Envelope::new(probe.clone())),
-                    }
+            let key = Key { host, account };
+            let may_see = |roster: &Roster, asker: &Jid| {
+                let item = roster.item(asker.bare_str());
+                item.is_some_and(|item| item.state.from())
+            };
+            let is_own = owner.as_str() == asker.bare_str();
+            if is_own || im.rosters.get(key).is_some_and(|roster| may_see(&roster, &asker)) {
+                return im.show_to(&asker, &owner, out);
+            }
+            // What is remembered may be older than what another node knows.
+            if im.registry.is_clustered() {
+                im.rosters.forget(key);
+            }
+            im.with_roster(key, out, move |im, roster, out| {
+                if roster.is_ok_and(|roster| may_see(roster, &asker)) {
+                    im.show_to(&asker, &owner, out);
                 }
             });
         });
     }
 
-    /// The presence of these sessions for `contact`, who may see it. That of sessions on other nodes
-    /// comes from there.
-    pub(super) fn show_to(&self, contact: &Jid, sessions: &Entries, out: &mut Out) {
-        let probe = || Stanza::presence(PresenceType::Probe).with_from(contact.clone());
-        let mut asking = None;
-        for session in sessions {
-            match session {
-                Entry::Local(session) => {
-                    if let Some(presence) = session.presence() {
-                        out.route(Stanza::clone(&presence).with_to(contact.clone()));
-                    }
-                }
-                Entry::Remote(_) => {
-                    let probe = asking.get_or_insert_with(|| Arc::new(probe()));
-                    out.send(session, Envelope::new(probe.clone()));
-                }
+    /// The presence of the owner's sessions on this node for `contact`, who may see it.
+    fn show_to(&self, contact: &Jid, owner: &Jid, out: &mut Out) {
+        for session in self.sessions(owner, here(Entry::is_available)) {
+            if let Entry::Local(session) = session
+                && let Some(presence) = session.presence()
+            {
+                out.route(Stanza::clone(&presence).with_to(contact.clone()));
             }
         }
     }
 
-    /// Another node asks these sessions for their presence on behalf of the probe's sender, and has
-    /// looked that he may see it.
-    pub fn show(&self, sessions: &Entries, probe: &Stanza, out: &mut Out) {
-        let here = sessions.iter().filter(|session| matches!(session, Entry::Local(_)));
-        if let Some(asker) = &probe.head.from {
-            self.show_to(asker, &here.cloned().collect(), out);
-        }
+    /// The same on all nodes.
+    pub(super) fn show_everywhere(&self, contact: &Jid, owner: &Jid, out: &mut Out) {
+        self.show_to(contact, owner, out);
+        let probe = Stanza::presence(PresenceType::Probe).with_from(contact.clone());
+        self.tell_others(vec![owner.to_bare()], ToOverride::Keep, &Arc::new(probe), out);
     }
 
     /// §4.3.2.
@@ -140,7 +149,7 @@ impl Im {
     /// The presence of every available resource, or else how the last one went.
     fn answer_probe(self: &Arc<Self>, key: Key, to: Jid, from: Jid, out: &mut Out) {
         let present = self.sessions(&to, Entry::is_available);
-        self.show_to(&from, &present, out);
+        self.show_everywhere(&from, &to, out);
         if !present.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::Im;
 use super::super::roster::{AmendError, Change, Changed, Item, Key, RosterFault};
 use super::super::subscription::{Event, State, Step, inbound, outbound};
-use super::refuse;
+use super::{here, refuse};
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::router::Out;
@@ -182,14 +182,10 @@ impl Im {
         let after = state(changed.after()).0;
         let step = inbound(event, before, approved);
         if step.pass {
-            // §3.1.3: a request goes to all available resources; the rest to the interested.
-            let wanted = |entry: &Entry| match event {
-                Event::Subscribe => entry.is_available(),
-                _ => entry.is_interested(),
-            };
             let stanza = stanza.with_from(changed.contact.clone()).with_to(owner.clone());
-            let sessions = self.sessions(owner, wanted);
-            out.fan_out(&Arc::new(stanza), ToOverride::Keep, &sessions);
+            let stanza = Arc::new(stanza);
+            self.pass_here(owner, event, &stanza, out);
+            self.tell_others(vec![owner.clone()], ToOverride::Keep, &stanza, out);
         }
         self.push(owner, changed, out);
         if step.reply {
@@ -199,6 +195,35 @@ impl Im {
         if before.from() && !after.from() {
             self.withdraw_presence(owner, &changed.contact, out);
         }
+    }
+
+    /// §3.1.3: a request goes to all available resources; the rest to the interested.
+    fn pass_here(&self, owner: &Jid, event: Event, stanza: &Arc<Stanza>, out: &mut Out) {
+        let wanted = here(|entry: &Entry| match event {
+            Event::Subscribe => entry.is_available(),
+            _ => entry.is_interested(),
+        });
+        out.fan_out(stanza, ToOverride::Keep, &self.sessions(owner, wanted));
+    }
+
+    /// The same on behalf of another node. What is remembered of the roster may be older: whoever
+    /// becomes available from now on is shown the request by what the database says.
+    pub(in crate::im) fn subscription_told(
+        self: &Arc<Self>,
+        owner: &Jid,
+        event: Event,
+        stanza: &Arc<Stanza>,
+        out: &mut Out,
+    ) {
+        let (Some(host), Some(local)) = (self.hosts.find(owner.domain()), owner.local()) else {
+            return;
+        };
+        self.with_account(host, local, out, move |im, account, _| {
+            if let Ok(Some(account)) = account {
+                im.rosters.forget(Key { host, account });
+            }
+        });
+        self.pass_here(owner, event, stanza, out);
     }
 
     /// RFC 6121 §2.5.2: a contact that is removed is told so, in both directions.
@@ -231,7 +256,7 @@ impl Im {
         let (im, owner, contact) = (self.clone(), owner.clone(), contact.clone());
         out.wait(async move {
             let mut out = Out::default();
-            im.show_to(&contact, &im.sessions(&owner, Entry::is_available), &mut out);
+            im.show_everywhere(&contact, &owner, &mut out);
             out
         });
     }

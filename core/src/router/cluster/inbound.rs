@@ -10,7 +10,7 @@ use crate::jid::Jid;
 use crate::router::{MAX_HOPS, Out, Router};
 use crate::session::registry::Entries;
 use crate::session::{Duty, Entry, Envelope, Ticket, ToOverride};
-use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza};
+use crate::stanza::{Condition, IqType, Kind, Stanza};
 
 impl Nodes {
     /// Takes parcels that came from another node, in the order of their lanes.
@@ -39,7 +39,7 @@ impl Nodes {
         let Letter { recipients, to, id, mut stanza } = letter;
         stanza.hops = stanza.hops.saturating_add(1);
         if recipients.iter().all(Jid::is_bare) {
-            return router.im.told(&recipients, stanza, out);
+            return router.im.told(&recipients, to, stanza, out);
         }
         let find = |jid: &Jid| {
             let host = router.hosts.find(jid.domain())?;
@@ -47,7 +47,6 @@ impl Nodes {
         };
         let entries: Entries = recipients.iter().filter_map(find).collect();
         match stanza.head.kind {
-            Kind::Presence(PresenceType::Probe) => router.im.show(&entries, &stanza, out),
             Kind::Message(_) if ticket.is_some() || to == ToOverride::Keep => {
                 let duty = ticket.map(|ticket| {
                     let id = id.unwrap_or_else(|| router.clock.stanza_id());

@@ -161,6 +161,65 @@ async fn a_roster_changed_on_one_node_is_pushed_and_read_anew_on_another() {
     assert!(read[0].contains("name='Nurse'"), "{read:?}");
 }
 
+#[tokio::test]
+async fn contacts_who_come_at_one_moment_see_each_other() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    town.roads.mute.lock().extend([one.node, two.node]);
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    let sees = |seen: &[String], other: &str| seen.iter().any(|line| line == other);
+    assert!(sees(&presences(&romeo), "juliet/y available"));
+    assert!(sees(&presences(&juliet), "romeo/x available"));
+    one.send(&mut romeo, "<presence type='unavailable'/>").await;
+    town.carry().await;
+    assert_eq!(presences(&juliet), ["romeo/x unavailable"]);
+}
+
+#[tokio::test]
+async fn resources_of_one_account_that_come_at_one_moment_see_each_other() {
+    let (town, [one, two]) = Town::new().await;
+    town.roads.mute.lock().extend([one.node, two.node]);
+    let (first, second) = (one.online("juliet/a").await, two.online("juliet/b").await);
+    town.carry().await;
+    assert!(presences(&first).contains(&"juliet/b available".to_owned()));
+    assert!(presences(&second).contains(&"juliet/a available".to_owned()));
+}
+
+#[tokio::test]
+async fn a_request_and_directed_presence_reach_who_has_just_come() {
+    let (town, [one, two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    town.carry().await;
+    town.roads.mute.lock().insert(two.node);
+    let juliet = two.online("juliet/y").await;
+    envelopes(&juliet);
+    one.send(&mut romeo, "<presence type='subscribe' to='juliet@hearth.example'/>").await;
+    one.send(&mut romeo, "<presence to='juliet@hearth.example/y'/>").await;
+    town.carry().await;
+    assert_eq!(presences(&juliet), ["romeo subscribe", "romeo/x available"]);
+}
+
+#[tokio::test]
+async fn an_approval_shows_a_resource_that_has_just_come() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, mut juliet) = (one.online("romeo/x").await, one.online("juliet/y").await);
+    town.carry().await;
+    one.send(&mut romeo, "<presence type='subscribe' to='juliet@hearth.example'/>").await;
+    town.roads.mute.lock().insert(two.node);
+    let _second = two.online("juliet/z").await;
+    town.carry().await;
+    envelopes(&romeo);
+    one.send(&mut juliet, "<presence type='subscribed' to='romeo@hearth.example'/>").await;
+    let mut seen = Vec::new();
+    let shown = "juliet/z available".to_owned();
+    town.until("the second resource is shown", async || {
+        seen.extend(presences(&romeo));
+        seen.contains(&shown)
+    })
+    .await;
+}
+
 /// A roster set that gives the nurse a name.
 fn name_nurse(name: &str) -> String {
     format!(
