@@ -141,3 +141,19 @@ def test_ten_thousand_sign_ins_disturb_nobody(private_server, record_property):
     assert len(noted) == 11 * ATTACKERS
     record_property("count", f"{ATTEMPTS} sign-ins were refused while {said} messages were exchanged")
     stage.close()
+
+
+def test_behind_a_trusted_proxy_each_visitor_counts_alone(private_server):
+    server = private_server({"http.trusted-proxies": "127.0.0.9"})
+
+    def visit(visitor: str, body: str = "name=admin&password=wrong", source: str = "127.0.0.9"):
+        return sign_in(server, body, source, {"X-Forwarded-For": f"203.0.113.1, {visitor}"})
+
+    assert [visit("198.51.100.7")[0] for _ in range(11)] == [422] * 11
+    status, text = visit("198.51.100.7", SIGN_IN.replace("admin", "nobody", 1))
+    assert status == 422 and "Too many failed attempts" in text
+    # Elsewhere only the account waits; who is no proxy is not believed.
+    assert visit("198.51.100.8", "name=nurse&password=wrong")[1].count("Too many failed attempts") == 0
+    assert visit("198.51.100.7", SIGN_IN, "127.0.0.10")[0] == 303
+    acts = server.api("GET", "/audit?action=console.sign-in-refused")["items"]
+    assert {act["actor"] for act in acts} == {"198.51.100.7", "198.51.100.8"}

@@ -63,12 +63,14 @@ function nextTheme(button) {
   setTheme(button, theme);
 }
 
-// Columns of a table that the reader has switched off; kept by the browser.
+// Columns of a table that the reader has switched off, kept by the browser; before he chooses, the spare ones.
 function hiddenColumns(table) {
+  const numbers = (table.dataset.spare ?? "").split(" ").filter(Boolean);
+  const spare = numbers.map((number) => table.tHead.rows[0].cells[number].textContent);
   try {
-    return new Set(JSON.parse(localStorage.getItem(`columns-${table.dataset.columns}`)) ?? []);
+    return new Set(JSON.parse(localStorage.getItem(`columns-${table.dataset.columns}`)) ?? spare);
   } catch {
-    return new Set();
+    return new Set(spare);
   }
 }
 function showColumns(table) {
@@ -172,6 +174,10 @@ document.addEventListener("htmx:afterRequest", (event) => event.detail.target.re
 document.addEventListener("htmx:load", (event) => enliven(event.detail.elt.parentElement ?? document));
 
 enliven(document);
+// On a narrow screen the tabs and the pages are lines that scroll: where one is must be seen.
+for (const here of document.querySelectorAll(".tabs [aria-current], .sidebar [aria-current], .subtabs [aria-current]")) {
+  here.scrollIntoView({ block: "nearest", inline: "center" });
+}
 
 // A form with a file shows how far its upload is; what comes back takes the place of the page.
 document.addEventListener("submit", (event) => {
