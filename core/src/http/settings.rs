@@ -23,6 +23,12 @@ static HEADER_TIMEOUT: Property<Duration> = Property::new(
      too.",
 )
 .within("1s to 5m", is_bearable);
+static WRITE_TIMEOUT: Property<Duration> = Property::new(
+    "http.write-timeout",
+    || Limits::DEFAULT.write_timeout,
+    "How long an HTTP client may take nothing of its answer before its connection is closed.",
+)
+.within("1s to 5m", is_bearable);
 static HANDSHAKE_TIMEOUT: Property<Duration> = Property::new(
     "http.handshake-timeout",
     || Limits::DEFAULT.handshake_timeout,
@@ -43,14 +49,15 @@ fn is_bearable(time: &Duration) -> bool {
 }
 
 /// The properties of this module.
-pub static PROPERTIES: [&dyn Declared; 4] =
-    [&CONNECTIONS, &HEADER_TIMEOUT, &HANDSHAKE_TIMEOUT, &TRUSTED_PROXIES];
+pub static PROPERTIES: [&dyn Declared; 5] =
+    [&CONNECTIONS, &HEADER_TIMEOUT, &WRITE_TIMEOUT, &HANDSHAKE_TIMEOUT, &TRUSTED_PROXIES];
 
 /// The current values.
 #[derive(Clone, Debug)]
 pub struct Settings {
     connections: Live<usize>,
     header_timeout: Live<Duration>,
+    write_timeout: Live<Duration>,
     handshake_timeout: Live<Duration>,
     trusted_proxies: Live<Vec<String>>,
 }
@@ -60,6 +67,7 @@ impl Settings {
         Settings {
             connections: properties.live(&CONNECTIONS),
             header_timeout: properties.live(&HEADER_TIMEOUT),
+            write_timeout: properties.live(&WRITE_TIMEOUT),
             handshake_timeout: properties.live(&HANDSHAKE_TIMEOUT),
             trusted_proxies: properties.live(&TRUSTED_PROXIES),
         }
@@ -70,6 +78,7 @@ impl Settings {
         Limits {
             connections: self.connections.get(),
             header_timeout: self.header_timeout.get(),
+            write_timeout: self.write_timeout.get(),
             handshake_timeout: self.handshake_timeout.get(),
             ..Limits::DEFAULT
         }
@@ -112,6 +121,7 @@ impl From<Limits> for Settings {
         Settings {
             connections: Live::fixed(limits.connections),
             header_timeout: Live::fixed(limits.header_timeout),
+            write_timeout: Live::fixed(limits.write_timeout),
             handshake_timeout: Live::fixed(limits.handshake_timeout),
             trusted_proxies: Live::fixed(Vec::new()),
         }
