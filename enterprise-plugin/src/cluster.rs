@@ -212,9 +212,8 @@ impl Core for Parts {
             }
             Action::Hold { epoch, until } => self.seam.hold(*epoch, until.as_millis() as i64).await,
             Action::DropNode { member, announce } => {
-                let dropped = self.seam.drop_node((*member).into(), *announce).await;
-                self.carrier.forget(*member);
-                dropped
+                self.drop_node(*member, *announce);
+                Ok(())
             }
             Action::Fence(why) => {
                 let fenced = self.seam.fence(&why.to_string()).await;
@@ -232,6 +231,18 @@ impl Core for Parts {
 }
 
 impl Parts {
+    /// Beside everything else: core finds another home for all that was on its way there, which takes
+    /// longer than this node may serve without a new term. To do it twice does no harm.
+    fn drop_node(&self, member: Member, announce: bool) {
+        let (seam, carrier, host) = (self.seam.clone(), self.carrier.clone(), self.host.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = seam.drop_node(member.into(), announce).await {
+                host.warn(format!("taking over from node {}: {error}", member.node));
+            }
+            carrier.forget(member);
+        });
+    }
+
     /// Beside everything else: it is over when nobody is left.
     fn drain(&self, per_second: u32) {
         let (seam, host) = (self.seam.clone(), self.host.clone());
