@@ -15,6 +15,7 @@ use crate::membership::driver::{Carry, Core, Driver};
 use crate::membership::node::Action;
 use crate::membership::{Member, Snapshot, State, View};
 use crate::plugin::Enterprise;
+use crate::protocol;
 use crate::tasks::Tasks;
 
 /// Where this node listens for the others.
@@ -200,14 +201,14 @@ impl Core for Parts {
             Action::Enter(view) => {
                 let view = named(view, snapshot);
                 self.seam.enter(view.clone()).await?;
-                self.carrier.view(self.me(), view);
+                self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
                 Ok(())
             }
             // Core knows a node before something comes from it.
             Action::View(view) => {
                 let view = named(view, snapshot);
                 self.seam.view(view.clone()).await?;
-                self.carrier.view(self.me(), view);
+                self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
                 Ok(())
             }
             Action::Hold { epoch, until } => self.seam.hold(*epoch, until.as_millis() as i64).await,
@@ -252,6 +253,12 @@ impl Parts {
             }
         });
     }
+}
+
+/// The version of the protocol between nodes that is spoken with a member.
+fn spoken(member: Member, snapshot: &Snapshot) -> u32 {
+    let row = snapshot.nodes.iter().find(|row| row.member == member);
+    protocol::with(row.map_or(protocol::own(), |row| row.about.protocol))
 }
 
 /// The view with what its members tell of themselves.
