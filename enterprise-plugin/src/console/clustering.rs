@@ -178,8 +178,8 @@ fn node_line(
         joined_ms.filter(|_| node.is_member).map_or("–".to_owned(), |ms| time_text(*ms)),
         number("sessions"),
         number("messages"),
-        figure("memory_bytes", |octets| format!("{} MiB", octets >> 20)),
-        figure("cpu_ms", |ms| format!("{}.{} s", ms / 1000, ms % 1000 / 100)),
+        figure("memory_bytes", |octets| format!("{}\u{a0}MiB", octets >> 20)),
+        figure("cpu_ms", |ms| format!("{}.{}\u{a0}s", ms / 1000, ms % 1000 / 100)),
         format!("{} / {}", number("s2s_in"), number("s2s_out")),
         number("rooms"),
     ];
