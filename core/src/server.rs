@@ -220,6 +220,7 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     until_stop(tracker, "properties", foundation.properties.clone().follow());
     let (router, soft) = (api.router.clone(), tracker.soft().clone());
     tracker.spawn("figures", api.figures.clone().run(router, clock.clone(), soft));
+    tracker.spawn("lock-outs", api::watch_lockouts(api.clone(), tracker.soft().clone()));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     let cluster = ClusterSeam::new(seat.clone(), drain.clone(), xmpp.c2s.clone());
     foundation.plugins.start(seams(&foundation, &routing, &public, cluster)).await;

@@ -15,6 +15,7 @@ use crate::membership::driver::{Carry, Core, Driver};
 use crate::membership::node::Action;
 use crate::membership::{Member, Snapshot, State, View};
 use crate::plugin::Enterprise;
+use crate::protocol;
 use crate::tasks::Tasks;
 
 /// Where this node listens for the others.
@@ -200,21 +201,20 @@ impl Core for Parts {
             Action::Enter(view) => {
                 let view = named(view, snapshot);
                 self.seam.enter(view.clone()).await?;
-                self.carrier.view(self.me(), view);
+                self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
                 Ok(())
             }
             // Core knows a node before something comes from it.
             Action::View(view) => {
                 let view = named(view, snapshot);
                 self.seam.view(view.clone()).await?;
-                self.carrier.view(self.me(), view);
+                self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
                 Ok(())
             }
             Action::Hold { epoch, until } => self.seam.hold(*epoch, until.as_millis() as i64).await,
             Action::DropNode { member, announce } => {
-                let dropped = self.seam.drop_node((*member).into(), *announce).await;
-                self.carrier.forget(*member);
-                dropped
+                self.drop_node(*member, *announce);
+                Ok(())
             }
             Action::Fence(why) => {
                 let fenced = self.seam.fence(&why.to_string()).await;
@@ -232,6 +232,18 @@ impl Core for Parts {
 }
 
 impl Parts {
+    /// Beside everything else: core finds another home for all that was on its way there, which takes
+    /// longer than this node may serve without a new term. To do it twice does no harm.
+    fn drop_node(&self, member: Member, announce: bool) {
+        let (seam, carrier, host) = (self.seam.clone(), self.carrier.clone(), self.host.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = seam.drop_node(member.into(), announce).await {
+                host.warn(format!("taking over from node {}: {error}", member.node));
+            }
+            carrier.forget(member);
+        });
+    }
+
     /// Beside everything else: it is over when nobody is left.
     fn drain(&self, per_second: u32) {
         let (seam, host) = (self.seam.clone(), self.host.clone());
@@ -241,6 +253,12 @@ impl Parts {
             }
         });
     }
+}
+
+/// The version of the protocol between nodes that is spoken with a member.
+fn spoken(member: Member, snapshot: &Snapshot) -> u32 {
+    let row = snapshot.nodes.iter().find(|row| row.member == member);
+    protocol::with(row.map_or(protocol::own(), |row| row.about.protocol))
 }
 
 /// The view with what its members tell of themselves.

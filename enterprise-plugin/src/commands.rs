@@ -79,7 +79,7 @@ impl Enterprise {
 
     /// `me`, `state` (of this node), `epoch`, `enabled`, `obstacle` (null, or why this node cannot be
     /// clustered), `licence`, `members`: each with `id`, `incarnation`, `name`, `state`, `sessions`,
-    /// `versions` and `addresses`; and `others` that share the database: `id`, `name`, `state`, `refused`
+    /// `versions`, `protocol` (its version of the one between nodes) and `addresses`; and `others` that share the database: `id`, `name`, `state`, `refused`
     /// (why they may not join) and `silent_ms`.
     async fn status(self: Arc<Self>, _: CommandCall) -> Result<Value> {
         let snapshot = store::snapshot(&self.host).await?;
@@ -97,6 +97,7 @@ impl Enterprise {
                 }),
                 "sessions": about.and_then(|about| about.figures.get("sessions")),
                 "versions": about.map(|about| &about.versions),
+                "protocol": about.map(|about| about.protocol),
                 "addresses": about.map(|about| &about.addresses),
             })
         });

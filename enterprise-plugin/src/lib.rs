@@ -12,6 +12,7 @@ pub mod live;
 pub mod membership;
 mod patience;
 mod plugin;
+mod protocol;
 pub mod store;
 mod tasks;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::membership::About;
+use crate::membership::{About, State};
 
 /// Values of a curve: at one each two seconds, four minutes.
 pub const SLOTS: usize = 120;
@@ -15,12 +15,21 @@ pub struct Node {
     pub id: u32,
     /// Milliseconds since it renewed its row.
     pub silent_ms: i64,
+    /// It belongs to the view.
+    pub is_member: bool,
     pub about: About,
 }
 
 impl Node {
     pub fn is_here(&self) -> bool {
         self.silent_ms < GONE_MS
+    }
+
+    /// It was put out of the view, or left it and does not answer.
+    pub fn is_gone(&self) -> bool {
+        // What it last said of itself is not true any more.
+        let was_member = matches!(self.about.state, State::Member | State::Draining);
+        !self.is_member && (was_member || !self.is_here())
     }
 
     /// A figure; `None` when the node does not publish it, or is gone.
@@ -70,7 +79,18 @@ mod tests {
 
     fn node(id: u32, silent_ms: i64, messages: i64) -> Node {
         let figures = BTreeMap::from([("messages".to_owned(), messages)]);
-        Node { id, silent_ms, about: About { figures, ..About::default() } }
+        Node { id, silent_ms, is_member: true, about: About { figures, ..About::default() } }
+    }
+
+    #[test]
+    fn who_was_put_out_is_gone_at_once() {
+        let about = About { state: State::Member, ..About::default() };
+        let member = Node { about, ..node(1, GONE_MS, 0) };
+        assert!(!member.is_gone(), "a member that hangs is shown as such");
+        assert!(Node { is_member: false, silent_ms: 0, ..member }.is_gone());
+        let other = Node { is_member: false, ..node(2, 0, 0) };
+        assert!(!other.is_gone(), "it may be joining");
+        assert!(Node { silent_ms: GONE_MS, ..other }.is_gone());
     }
 
     #[test]

@@ -14,11 +14,8 @@ use crate::cluster::Clustering;
 use crate::licence::Standing;
 use crate::licence::office::{self, Office};
 use crate::live::{Live, Node};
-use crate::membership::About;
-use crate::store;
-
-/// Version of the protocol between nodes.
-pub const PROTOCOL: u32 = 1;
+use crate::membership::{About, Snapshot};
+use crate::{protocol, store};
 
 /// How often the live picture gets a new value.
 const PICTURE: Duration = Duration::from_secs(2);
@@ -68,7 +65,7 @@ impl Plugin for Enterprise {
         let about = About {
             name: info.machine.clone(),
             domain: info.domain.clone(),
-            protocol: PROTOCOL,
+            protocol: protocol::own(),
             versions: BTreeMap::from([("server".to_owned(), info.version.clone()), own]),
             ..About::default()
         };
@@ -164,27 +161,41 @@ impl Enterprise {
 
     /// The next value of the live picture.
     async fn picture(self: Arc<Self>) -> Result<()> {
-        let nodes = self.nodes().await?;
+        let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
         self.live().add(self.host.now_ms(), &nodes);
         Ok(())
     }
 
-    /// All nodes as they publish themselves; this one alone when nothing is shared.
-    pub(crate) async fn nodes(&self) -> Result<Vec<Node>> {
+    /// All nodes that are members or could be, as they publish themselves; this one alone when nothing
+    /// is shared. Who was put out of the view and has not come back is not among them.
+    pub(crate) async fn nodes(&self, snapshot: &Snapshot) -> Result<Vec<Node>> {
         let figures = numbers(&self.host.statistics().await?);
         self.about().figures = figures;
         let id = self.host.info().node;
-        let me = Node { id, silent_ms: 0, about: self.about().clone() };
-        let rows = store::snapshot(&self.host).await?.nodes;
-        let others = rows.into_iter().filter(move |row| row.member.node != id);
+        let others = snapshot.nodes.iter().filter(|row| row.member.node != id);
         let others = others.map(|row| Node {
             id: row.member.node,
             silent_ms: row.silent_ms,
-            about: row.about,
+            is_member: snapshot.view.contains(row.member),
+            about: row.about.clone(),
         });
-        let mut all: Vec<Node> = others.chain([me]).collect();
+        let mut all: Vec<Node> = others.filter(|node| !node.is_gone()).collect();
+        all.push(self.me(snapshot));
         all.sort_by_key(|node| node.id);
         Ok(all)
+    }
+
+    /// This node. What it tells of itself is fresher here than in its row.
+    fn me(&self, snapshot: &Snapshot) -> Node {
+        let id = self.host.info().node;
+        let mut about = self.about().clone();
+        about.state = self.clustering.state();
+        if let Some(row) = snapshot.node(id) {
+            about.refused.clone_from(&row.about.refused);
+            about.addresses.clone_from(&row.about.addresses);
+        }
+        let is_member = snapshot.view.members.iter().any(|member| member.node == id);
+        Node { id, silent_ms: 0, is_member, about }
     }
 }
 

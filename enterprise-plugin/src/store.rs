@@ -1,5 +1,7 @@
 //! The plugin's tables. All times are the database's, in milliseconds since 1970.
 
+use std::collections::BTreeMap;
+
 use hearth_plugin_api::sql::{Expect, Row, Rows, Statement};
 use hearth_plugin_api::{Error, ErrorKind, Host, Migration, Result, json};
 use serde::Serialize;
@@ -287,6 +289,14 @@ pub async fn last_logged(host: &Host, limit: u32) -> Result<Vec<Logged>> {
     rows.rows.iter().map(line).collect()
 }
 
+/// When each node last became a member.
+pub async fn joined(host: &Host) -> Result<BTreeMap<u32, i64>> {
+    let read = "SELECT node, MAX(at_ms) FROM {membership_log} WHERE event = 'joined' GROUP BY node";
+    let rows = host.sql().query(Statement::new(read)).await?;
+    let line = |row: &Row| Ok((u32::try_from(row.int(0)?).unwrap_or_default(), row.int(1)?));
+    rows.rows.iter().map(line).collect()
+}
+
 fn four(rows: Vec<Rows>) -> Result<[Rows; 4]> {
     rows.try_into().map_err(|_| Error::from("the answer has not a part for each statement"))
 }
@@ -351,6 +361,7 @@ mod tests {
         let log = block_on(last_logged(&host, 9)).expect("lines");
         assert_eq!(log.len(), 1, "what did not happen is not logged");
         assert_eq!((log[0].node, log[0].event.as_str()), (1, "joined"));
+        assert_eq!(block_on(joined(&host)), Ok(BTreeMap::from([(1, log[0].at_ms)])));
     }
 
     #[test]

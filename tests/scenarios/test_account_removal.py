@@ -2,9 +2,9 @@
 
 import pytest
 
-from play import Stage
+from play import Stage, User, ns
 from play.stage import roster
-from servers.hearth import hearth
+from servers.hearth import ADMIN_PASSWORD, hearth
 
 
 def friends(stage):
@@ -34,3 +34,21 @@ def test_a_user_is_deleted_while_no_server_runs(private_server):
     hearth("user", "delete", user.name, "--home", server.home)
     server.start()
     assert roster(stage.login(contact))[romeo.bare]["subscription"] == "none"
+
+
+@pytest.mark.needs("command line")
+def test_the_last_administrator_does_not_remove_himself(private_server):
+    server = private_server()
+    stage = Stage(server)
+    removal = f"<query xmlns='{ns.REGISTER}'><remove/></query>"
+    admin = stage.login(User("admin", ADMIN_PASSWORD))
+    assert ns.condition(admin.request("set", removal)) == "forbidden"
+    successor = stage.user("romeo")
+    server.api("PUT", f"/users/{successor.name}/administrator")
+    admin.send_request("set", removal)
+    admin.expect_end()
+    left = server.api("GET", "/users?show=administrators")["items"]
+    assert [user["name"] for user in left] == [successor.name]
+    last = stage.login(successor)
+    assert ns.condition(last.request("set", removal)) == "forbidden"
+    stage.close()

@@ -24,7 +24,7 @@ def group(console, request):
 
 
 def test_the_lists_are_fit_to_be_seen(console, user, group):
-    for path in ["/users", "/users/new", "/groups", "/groups/new", "/server/audit"]:
+    for path in ["/users", "/create/user", "/groups", "/create/group", "/server/audit"]:
         console.open(path)
 
 
@@ -47,7 +47,7 @@ def test_the_pages_of_a_user_are_fit_to_be_seen(console, user, group):
 
 def test_a_user_is_created_found_and_deleted(console):
     name = f"romeo-{console.server.port('console')}"
-    page = console.go("/users/new")
+    page = console.go("/create/user")
     page.get_by_label("User name").fill(name)
     page.get_by_label("Name", exact=False).nth(1).fill("Romeo Montague")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -68,9 +68,35 @@ def test_a_user_is_created_found_and_deleted(console):
     expect(page.get_by_role("status")).to_contain_text("deleted")
 
 
+def test_who_is_called_new_has_pages_too(own_console):
+    page = own_console.go("/create/user")
+    page.get_by_label("User name").fill("new")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
+    own_console.server.api("POST", "/groups", {"name": "new", "description": "Newcomers"})
+    own_console.go("/groups")
+    page.get_by_role("link", name="new", exact=True).click()
+    expect(page.get_by_text("Newcomers")).to_be_visible()
+
+
+def test_a_session_is_ended_on_the_page_of_its_user(console, stage):
+    romeo = stage.enter("romeo", "balcony")
+    path = f"/users/{romeo.bare.split('@')[0]}/sessions"
+    page = console.go(path)
+    row = page.get_by_role("row").filter(has_text="balcony")
+    console.look("users-name-sessions-online")
+    row.get_by_role("button", name="Disconnect").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("status")).to_contain_text("disconnected")
+    expect(page).to_have_url(console.origin + path)
+    romeo.expect_end()
+
+
 def test_a_refused_user_keeps_what_was_typed(console, user):
     console.forgive("422")
-    page = console.go("/users/new")
+    page = console.go("/create/user")
     page.get_by_label("User name").fill(user)
     page.get_by_label("E-mail").fill("a@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -124,7 +150,7 @@ def test_a_contact_that_does_not_exist_is_refused_beside_the_field(console, user
 
 def test_a_group_is_created_filled_and_deleted(console, user):
     name = f"Sales {console.server.port('console')}"
-    page = console.go("/groups/new")
+    page = console.go("/create/group")
     page.get_by_role("textbox", name="Group").fill(name)
     page.get_by_role("button", name="Save").click()
     page.get_by_label("User name").fill(user)

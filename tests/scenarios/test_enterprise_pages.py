@@ -54,5 +54,5 @@ def test_a_wrong_licence_is_refused_on_the_page(postgres_console):
     page = postgres_console.go("/plugins/enterprise/licence")
     page.get_by_label("Its text").fill("not a licence")
     page.get_by_role("button", name="Install").click()
-    expect(page.locator(".toast.bad")).to_contain_text("this is no Hearth licence")
+    expect(page.locator(".toast.bad")).to_contain_text("This is no Hearth licence")
     postgres_console.look("enterprise-licence-refused")

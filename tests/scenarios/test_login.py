@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -245,3 +246,15 @@ def first_challenge(stage, name):
     client = stage.connect()
     client.negotiate_tls()
     return fields(base64.b64decode(start_scram(client, name).text or "").decode())
+
+
+@pytest.mark.needs("command line")
+def test_a_lock_out_that_begins_later_ends_the_sessions_then(stage):
+    romeo = stage.user("romeo")
+    client = stage.online(romeo)
+    begin = datetime.now(UTC) + timedelta(seconds=2)
+    stage.server.api("PUT", f"/users/{romeo.name}/lock", {"from": begin.isoformat(timespec="seconds")})
+    client.sync()
+    client.expect_end()
+    assert datetime.now(UTC) >= begin - timedelta(seconds=1)
+    assert refused(lambda: stage.login(romeo)) is not None

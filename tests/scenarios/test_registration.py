@@ -64,6 +64,16 @@ def test_registration_can_be_switched_off(private_server):
     assert answer in ("not-allowed", "service-unavailable", "forbidden", "not-authorized")
 
 
+@pytest.mark.needs("properties")
+def test_changing_a_password_can_be_switched_off(private_server):
+    stage = Stage(private_server({"registration.password-change": "false"}))
+    juliet = stage.user("juliet")
+    client = stage.login(juliet)
+    assert ns.condition(register(client, juliet.name, "another-secret")) == "not-allowed"
+    stage.login(juliet)
+    stage.close()
+
+
 def refused_registration(stranger):
     try:
         return ns.condition(register(stranger, fresh_name(), "x"))

@@ -63,12 +63,14 @@ function nextTheme(button) {
   setTheme(button, theme);
 }
 
-// Columns of a table that the reader has switched off; kept by the browser.
+// Columns of a table that the reader has switched off, kept by the browser; before he chooses, the spare ones.
 function hiddenColumns(table) {
+  const numbers = (table.dataset.spare ?? "").split(" ").filter(Boolean);
+  const spare = numbers.map((number) => table.tHead.rows[0].cells[number].textContent);
   try {
-    return new Set(JSON.parse(localStorage.getItem(`columns-${table.dataset.columns}`)) ?? []);
+    return new Set(JSON.parse(localStorage.getItem(`columns-${table.dataset.columns}`)) ?? spare);
   } catch {
-    return new Set();
+    return new Set(spare);
   }
 }
 function showColumns(table) {
@@ -142,7 +144,6 @@ function enliven(root) {
   }
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
   for (const button of root.querySelectorAll("[data-tail-pause]")) button.hidden = false;
-  root.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   for (const log of root.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
 }
 
@@ -171,7 +172,17 @@ document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.s
 document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
 document.addEventListener("htmx:load", (event) => enliven(event.detail.elt.parentElement ?? document));
 
+// On a narrow screen the tabs and the pages are lines that scroll: where one is must be seen.
+function showWhere() {
+  for (const here of document.querySelectorAll(":is(.tabs, .sidebar, .subtabs) [aria-current]")) {
+    const line = here.parentElement;
+    line.scrollLeft = here.offsetLeft - line.offsetLeft - (line.clientWidth - here.offsetWidth) / 2;
+  }
+}
+addEventListener("resize", showWhere);
+
 enliven(document);
+showWhere();
 
 // A form with a file shows how far its upload is; what comes back takes the place of the page.
 document.addEventListener("submit", (event) => {
@@ -191,6 +202,7 @@ document.addEventListener("submit", (event) => {
     document.title = page.title;
     htmx.process(document.body);
     enliven(document);
+    showWhere();
   });
   request.open("POST", form.action);
   request.send(new FormData(form));

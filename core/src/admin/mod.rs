@@ -7,6 +7,7 @@ pub mod backups;
 pub mod figures;
 mod gate;
 mod lockout;
+mod offices;
 pub mod pages;
 mod route;
 mod session;
@@ -25,6 +26,7 @@ use warp::{Filter, Reply};
 
 pub use api::Api;
 pub use gate::Gate;
+pub use offices::Administrators;
 pub use session::PROPERTIES;
 pub use store::TokenRow;
 pub use token::{Token, TokenHash};

@@ -38,6 +38,9 @@ pub enum AccountError {
     #[error("there is no such account")]
     NoSuchAccount,
     /// The caller's.
+    #[error("this is the last administrator: appoint another user before")]
+    LastAdministrator,
+    /// The caller's.
     #[error("not a user name: {0}")]
     Name(#[from] JidError),
     /// The caller's.

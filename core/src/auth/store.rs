@@ -15,7 +15,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::expand("auth", 2, "user names sort by octets", "")
         .each("", "ALTER TABLE account ALTER COLUMN username TYPE TEXT COLLATE \"C\""),
     Migration::expand("auth", 3, "profiles", include_str!("migrations/0003_profile.sql")),
+    Migration::expand("auth", 4, "lock-outs by their beginning", LOCKED_FROM),
 ];
+
+const LOCKED_FROM: &str = "CREATE INDEX account_locked_from ON account (host, locked_from) \
+                           WHERE deleted IS NULL AND (disabled OR locked_until > 0)";
 
 /// A row of `account` that is not deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]

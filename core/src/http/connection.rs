@@ -11,11 +11,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Door, Peer, Server};
 
 pub(super) async fn run(server: Server, stream: TcpStream, peer: Peer) {
+    // Who takes nothing of an answer would otherwise hold it, and a connection, for ever.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(server.settings.limits().write_timeout));
+    let stream = Box::pin(stream);
     let Door::Tls(acceptor) = &server.door else {
         return serve(server, TokioIo::new(stream), peer).await;
     };

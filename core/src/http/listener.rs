@@ -60,7 +60,10 @@ impl Server {
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
         match self.turn_away(&request, peer) {
             Some(response) => response,
-            None => self.routes.answer(request, peer).await,
+            None => {
+                let visitor = self.settings.visitor(peer, request.headers());
+                self.routes.answer(request, visitor).await
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Limits {
     pub headers: usize,
     /// From the first byte of a connection, or of the next request, to the end of its head.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
     pub handshake_timeout: Duration,
     pub connections: usize,
 }
@@ -61,6 +63,7 @@ impl Limits {
         header_bytes: 16 * 1024,
         headers: 64,
         header_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(60),
         handshake_timeout: Duration::from_secs(10),
         connections: 1024,
     };

@@ -21,6 +21,9 @@ use super::{Peer, Request, Response, path};
 
 type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
+/// Below it programs ask, not people.
+const API: &str = "/api/";
+
 /// What one request of a mount may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
@@ -108,21 +111,24 @@ impl Routes {
     }
 
     async fn dispatch(&self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
+        let is_api = request.uri().path().starts_with(API);
+        let refused =
+            |status, text| if is_api { problem(status, text) } else { plain(status, text) };
         if !path::is_canonical(request.uri().path()) {
-            return plain(StatusCode::BAD_REQUEST, "This spelling of a path is not served.\n");
+            return refused(StatusCode::BAD_REQUEST, "This spelling of a path is not served.\n");
         }
         let Some(mount) = self.find(request.uri().path()) else {
-            return plain(StatusCode::NOT_FOUND, "Nothing is served here.\n");
+            return refused(StatusCode::NOT_FOUND, "Nothing is served here.\n");
         };
         let Allowance { body, time } = mount.allowance;
         if request.body().size_hint().lower() > body as u64 {
-            return plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n");
+            return refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n");
         }
         let mut request = request.map(|stream| Limited::new(stream, body));
         request.extensions_mut().insert(peer);
         match timeout(time, (mount.handler)(request)).await {
             Ok(response) => response,
-            Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "This took too long.\n"),
+            Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "This took too long.\n"),
         }
     }
 }
@@ -146,6 +152,19 @@ pub fn respond(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Resp
 /// An answer of plain text.
 pub(super) fn plain(status: StatusCode, text: &'static str) -> Response {
     warp::reply::with_status(text, status).into_response()
+}
+
+/// The same as problem details, for programs (RFC 9457).
+fn problem(status: StatusCode, text: &'static str) -> Response {
+    let told = serde_json::json!({
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": text.trim_end(),
+    });
+    let mut response = warp::reply::with_status(told.to_string(), status).into_response();
+    let json = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// Sends the client to the same path on the encrypted port. `None`: the request names no host.

@@ -134,6 +134,20 @@ async fn silence_and_dripping_end_the_connection() {
     }
 }
 
+/// The only connection is given to the next one as soon as the server gives up.
+#[tokio::test]
+async fn who_reads_nothing_is_not_written_to_for_ever() {
+    let limits =
+        Limits { write_timeout: Duration::from_millis(20), connections: 1, ..Limits::DEFAULT };
+    let server = start(Plain::Refuse, limits).await;
+    let mut deaf = TcpStream::connect(server.address).await.expect("accepted");
+    // More answers than the buffers between them hold; who does not read them cannot ask on.
+    let requests = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let asking = async { while deaf.write_all(requests.as_bytes()).await.is_ok() {} };
+    timeout(DEADLINE, asking).await.expect("closed in time");
+    assert_eq!(status(&get(server.address, "/healthz").await), "200");
+}
+
 #[tokio::test]
 async fn a_soft_stop_closes_the_port_and_idle_connections() {
     let server = start(Plain::Refuse, Limits::DEFAULT).await;

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::*;
@@ -25,20 +26,30 @@ pub struct World {
     pub test: TestDb,
     /// What left for other servers.
     pub remote: Vec<String>,
+    /// No account is in the cache, and the database does not answer for any.
+    pub is_away: Arc<AtomicBool>,
 }
 
-struct Names(HashMap<String, AccountId>);
+struct Names {
+    accounts: HashMap<String, AccountId>,
+    is_away: Arc<AtomicBool>,
+}
 
 /// The accounts of [`NAMES`].
 pub fn directory() -> Arc<dyn Directory> {
+    directory_that_may_be_away(&Arc::default())
+}
+
+fn directory_that_may_be_away(is_away: &Arc<AtomicBool>) -> Arc<dyn Directory> {
     let accounts = NAMES.iter().map(|name| (name.to_string(), key(name).account));
-    Arc::new(Names(accounts.collect()))
+    Arc::new(Names { accounts: accounts.collect(), is_away: is_away.clone() })
 }
 
 impl Directory for Names {
     fn peek(&self, _host: HostId, local: &str) -> Option<Option<AccountId>> {
         // Half of the names are not in the cache, so that both ways are walked.
-        self.0.get(local).filter(|account| account.0 % 2 == 0).map(|account| Some(*account))
+        let is_cached = |account: &&AccountId| account.0 % 2 == 0 && !self.is_away.load(Relaxed);
+        self.accounts.get(local).filter(is_cached).map(|account| Some(*account))
     }
 
     fn find<'a>(
@@ -46,7 +57,12 @@ impl Directory for Names {
         _host: HostId,
         local: &'a str,
     ) -> BoxFuture<'a, Result<Option<AccountId>, StorageError>> {
-        Box::pin(async move { Ok(self.0.get(local).copied()) })
+        let away = StorageError::Unreachable { place: "here".into(), why: "a test".into() };
+        let answer = match self.is_away.load(Relaxed) {
+            true => Err(away),
+            false => Ok(self.accounts.get(local).copied()),
+        };
+        Box::pin(async move { answer })
     }
 }
 
@@ -83,18 +99,18 @@ impl World {
     pub async fn with(test: TestDb, settings: Settings) -> World {
         let clock = Clock::fake(NOW);
         migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
-        let registry = Arc::new(Registry::default());
+        let (registry, is_away) = (Arc::new(Registry::default()), Arc::default());
         let im = Im::new(Parts {
             db: test.db.clone(),
             registry: registry.clone(),
             hosts: Arc::new(Hosts::new(jid("hearth.example"))),
-            directory: directory(),
+            directory: directory_that_may_be_away(&is_away),
             clock: clock.clone(),
             tracker: Tracker::new(Arc::new(Counter::default())),
             settings,
             events: Arc::default(),
         });
-        World { im, registry, clock, test, remote: Vec::new() }
+        World { im, registry, clock, test, remote: Vec::new(), is_away }
     }
 
     /// The server was killed and starts again on the same database: no session is left.

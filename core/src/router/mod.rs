@@ -208,10 +208,9 @@ impl Router {
                     }
                     To::Interested(push) => {
                         self.im.push_here(&push);
-                        if self.nodes.is_clustered() {
-                            let owner = Arc::new(vec![push.owner.clone()]);
-                            far.push((Far::Accounts(owner), envelope));
-                        }
+                        let owner = Arc::new(vec![push.owner.clone()]);
+                        let notice = (Far::Accounts(owner), envelope);
+                        far.extend(Some(notice).filter(|_| self.nodes.is_clustered()));
                         continue;
                     }
                 };

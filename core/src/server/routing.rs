@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Foundation;
+use crate::admin::Administrators;
 use crate::auth::accounts::Accounts;
 use crate::host::HostId;
 use crate::im::{self, Im};
@@ -60,6 +61,7 @@ impl Routing {
             registry: registry.clone(),
             nodes: nodes.clone(),
             hosts: hosts.clone(),
+            offices: Arc::new(Administrators(db.clone())),
         };
         let services = Arc::new(Services {
             hosts: hosts.clone(),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::auth::accounts::{AccountError, Accounts};
-use crate::host::HostId;
+use crate::host::{AccountId, HostId};
 use crate::im::Im;
 use crate::im::roster::Key;
 use crate::jid::Jid;
@@ -12,6 +14,12 @@ use crate::router::{Hosts, Out};
 use crate::services::archive::Archive;
 use crate::services::groups::Groups;
 use crate::session::Registry;
+
+/// What an account may do on the server itself; the administration keeps it.
+pub trait Offices: Send + Sync {
+    /// Takes it all from the account, and refuses when nobody else could administer the server.
+    fn release(&self, account: AccountId) -> BoxFuture<'_, Result<(), AccountError>>;
+}
 
 /// Removes accounts with everything that belongs to them.
 #[derive(Clone)]
@@ -23,13 +31,22 @@ pub struct Removal {
     pub registry: Arc<Registry>,
     pub nodes: Arc<Nodes>,
     pub hosts: Arc<Hosts>,
+    pub offices: Arc<dyn Offices>,
 }
 
 impl Removal {
+    /// Whether the account of this prepared name may go; it holds no office any more.
+    pub async fn release(&self, host: HostId, username: &str) -> Result<(), AccountError> {
+        let login = self.accounts.find(host, username).await?;
+        let account = login.ok_or(AccountError::NoSuchAccount)?.row.id;
+        self.offices.release(account).await
+    }
+
     /// Deletes the account, ends its sessions and removes what it leaves behind. A name that is
     /// made again gets another number, so that nothing is inherited even when this is cut short.
     /// What its contacts must learn is for the caller to perform.
     pub async fn remove(&self, host: HostId, username: &str) -> Result<Out, AccountError> {
+        self.release(host, username).await?;
         let account = self.accounts.delete(host, username).await?;
         self.nodes.end_sessions(host, username);
         self.archive.account_removed(host, account).await?;

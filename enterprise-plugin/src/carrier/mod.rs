@@ -79,8 +79,9 @@ impl<S: Seam> Carrier<S> {
         let _ = self.0.seam.set(seam);
     }
 
-    /// The view in which this node is `me`. New members get this node's directory and keys.
-    pub fn view(&self, me: Member, view: View) {
+    /// The view in which this node is `me`. New members get this node's directory and keys. `version`
+    /// tells which version of the protocol is spoken with a member.
+    pub fn view(&self, me: Member, view: View, version: impl Fn(Member) -> u32) {
         if self.state().me.is_some_and(|before| before != me) {
             // Core has fenced itself meanwhile.
             self.reset();
@@ -92,7 +93,7 @@ impl<S: Seam> Carrier<S> {
             let others = others.filter(|member| member.node != me.node);
             let new: Vec<_> = others.filter(|it| !state.peers.contains_key(it)).collect();
             for member in &new {
-                state.peers.insert(*member, Peer::new());
+                state.peers.insert(*member, Peer::new(version(*member)));
             }
             state.view = view;
             new

@@ -45,6 +45,8 @@ pub struct Peer {
     pub sessions: Sessions,
     /// Something for it did not fit: it needs the whole directory.
     pub is_behind: bool,
+    /// Version of the protocol that is spoken with it.
+    version: u32,
 }
 
 /// How far core knows the sessions of a peer.
@@ -57,7 +59,7 @@ pub struct Sessions {
 }
 
 impl Peer {
-    pub fn new() -> Peer {
+    pub fn new(version: u32) -> Peer {
         let lane = |bound| Lane {
             outbox: Outbox::new(bound),
             inbox: Inbox::default(),
@@ -66,7 +68,7 @@ impl Peer {
             is_urgent: false,
         };
         let lanes = [lane(CONTROL_BOUND), lane(STANZAS_BOUND)];
-        Peer { lanes, sessions: Sessions::default(), is_behind: false }
+        Peer { lanes, sessions: Sessions::default(), is_behind: false, version }
     }
 
     /// Queues an envelope; false when the lane is full.
@@ -113,7 +115,7 @@ impl Peer {
                 let (received, gap) = lane.inbox.received();
                 (lane.owed, lane.is_urgent) = (0, false);
                 let sample = Sample { first, received, gap, parcels };
-                all.push(wire::frame(number as u8, &sample.encode()));
+                all.push(wire::frame(self.version, number as u8, &sample.encode()));
             }
         }
         all

@@ -6,9 +6,9 @@ use hearth_plugin_api::testing::{FakeHost, block_on};
 use hearth_plugin_api::{Error, ErrorKind, cluster};
 
 use super::*;
-use crate::Enterprise;
 use crate::membership::{self, Change};
 use crate::store;
+use crate::{Enterprise, protocol};
 
 /// Core of one node: what it was told.
 #[derive(Clone, Default)]
@@ -170,7 +170,7 @@ impl Net {
         assert_eq!(swapped, Ok(true));
         let view = View { epoch, members: members.iter().map(member).collect() };
         for (me, carrier, _) in self.nodes.iter().filter(|(me, ..)| members.contains(&me.node)) {
-            carrier.view(*me, view.clone());
+            carrier.view(*me, view.clone(), |_| protocol::own());
         }
     }
 

@@ -1,6 +1,7 @@
 //! What one carrier says to another: the messages in the parcels of a lane, and the frame of a sample.
-//! Version 1. Within a version fields grow only at the end of a message; a message of an unknown kind
-//! is passed over, so that a node and its successor's version work together.
+//! Version 1. The head of a sample names the version that both ends speak: the older of theirs. Within
+//! a version fields grow only at the end of a message, where an older reader passes them over, as it
+//! does with a message of an unknown kind.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 use hearth_plugin_api::cluster::{Ack, Delta, Outcome};
@@ -8,7 +9,7 @@ use hearth_plugin_api::{Error, ErrorKind, json};
 use serde::{Deserialize, Serialize};
 
 use crate::membership::Member;
-use crate::plugin::PROTOCOL;
+use crate::protocol;
 
 /// First octet of a sample that belongs to a lane; words of membership begin with another one.
 const LANE: u8 = 1;
@@ -95,10 +96,10 @@ impl From<TryGetError> for Unreadable {
     }
 }
 
-/// Frames the sample of a lane.
-pub fn frame(lane: u8, sample: &[u8]) -> Bytes {
+/// Frames the sample of a lane, for a node with which that version is spoken.
+pub fn frame(version: u32, lane: u8, sample: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(sample.len() + 3);
-    out.put_slice(&[LANE, PROTOCOL as u8, lane]);
+    out.put_slice(&[LANE, version as u8, lane]);
     out.put_slice(sample);
     out.freeze()
 }
@@ -106,7 +107,7 @@ pub fn frame(lane: u8, sample: &[u8]) -> Bytes {
 /// The lane of a framed sample and the sample. Of a version that this one does not work with: none.
 pub fn unframe(mut bytes: Bytes) -> Result<(usize, Bytes), Unreadable> {
     let (kind, version, lane) = (bytes.try_get_u8()?, bytes.try_get_u8()?, bytes.try_get_u8()?);
-    let is_ours = kind == LANE && u32::from(version).abs_diff(PROTOCOL) <= 1;
+    let is_ours = kind == LANE && protocol::is_read(version.into());
     if !is_ours || usize::from(lane) >= LANES {
         return Err(Unreadable);
     }
@@ -404,12 +405,28 @@ mod tests {
 
     #[test]
     fn a_sample_of_a_version_too_far_away_is_refused() {
-        let framed = frame(STANZAS, b"abc");
-        assert_eq!(unframe(framed.clone()), Ok((1, Bytes::from_static(b"abc"))));
-        let mut newer = framed.to_vec();
-        newer[1] = PROTOCOL as u8 + 1;
-        assert!(unframe(newer.clone().into()).is_ok(), "the next version works with this one");
-        newer[1] += 1;
-        assert_eq!(unframe(newer.into()), Err(Unreadable));
+        let own = protocol::own();
+        for version in [own, own - 1] {
+            let framed = frame(version, STANZAS, b"abc");
+            assert_eq!(unframe(framed), Ok((1, Bytes::from_static(b"abc"))), "version {version}");
+        }
+        // The next version speaks ours to us.
+        assert_eq!(unframe(frame(own + 1, STANZAS, b"abc")), Err(Unreadable));
+    }
+
+    #[test]
+    fn fields_of_a_newer_version_are_passed_over() {
+        let [topic, key] = ["room", "tea"].map(str::to_owned);
+        let all = [
+            Message::Deltas { seq: 1, deltas: vec![delta("a")] },
+            Message::Directory { seq: 2, sessions: vec![delta("b")] },
+            Message::WantDirectory,
+            Message::Invalidate { topic: topic.clone(), key: key.clone() },
+            Message::Owner { topic, key, owner: None },
+        ];
+        for message in all {
+            let longer = [&message.encode()[..], b"more"].concat();
+            assert_eq!(Message::decode(longer.into()), Ok(Some(message)));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The page Clustering below the tab Server: the switch, the nodes, their versions, the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
 use super::overview::events;
-use super::{Language, answered, button, fact, table, unknown_form};
+use super::{Language, answered, button, fact, sentence, table, time_text, unknown_form};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -28,7 +28,8 @@ impl Enterprise {
         }
         let office = office::look(&self.host).await?;
         let snapshot = store::snapshot(&self.host).await?;
-        let nodes = self.nodes().await?;
+        let nodes = self.nodes(&snapshot).await?;
+        let joined = store::joined(&self.host).await?;
         let log = store::last_logged(&self.host, LAST).await?;
         let base = xml::escaped(&request.base);
         let body = format!(
@@ -36,7 +37,7 @@ impl Enterprise {
              hx-swap='outerHTML'>{}{}{}{}</div>",
             self.switch(language, &request, &office, &snapshot),
             counts(language, &office, &snapshot),
-            node_table(language, &request, &snapshot, &nodes),
+            node_table(language, &request, &nodes, &joined),
             versions(language, &nodes),
             events(language, &log),
         );
@@ -88,7 +89,7 @@ impl Enterprise {
         snapshot: &Snapshot,
     ) -> String {
         let obstacle = self.obstacle(office).map(|obstacle| {
-            let why = xml::escaped(&language.obstacle(&obstacle));
+            let why = xml::escaped(&sentence(&language.obstacle(&obstacle)));
             format!("<div class='note warn'><p>{why}</p></div>")
         });
         let radio = |value: &str, label: &str, is_set: bool| {
@@ -121,41 +122,36 @@ fn counts(language: Language, office: &Office, snapshot: &Snapshot) -> String {
     format!("<dl class='facts'>{}</dl>", facts.concat())
 }
 
-/// What each node publishes, in the order of the columns.
-const FIGURES: [&str; 6] = ["sessions", "s2s_in", "s2s_out", "rooms", "memory_bytes", "cpu_ms"];
+/// Columns of the node table; the nameless one holds the buttons.
+const HEADS: [[&str; 2]; 10] = [
+    ["Node", "Knoten"],
+    ["State", "Zustand"],
+    ["", ""],
+    ["Joined (UTC)", "Beigetreten (UTC)"],
+    ["Clients", "Clients"],
+    ["Messages", "Nachrichten"],
+    ["Memory", "Speicher"],
+    ["CPU", "CPU"],
+    ["Servers", "Server"],
+    ["Rooms", "Räume"],
+];
 
 fn node_table(
     language: Language,
     request: &PageRequest,
-    snapshot: &Snapshot,
     nodes: &[Node],
+    joined: &BTreeMap<u32, i64>,
 ) -> String {
-    let heads = match language {
-        Language::English => {
-            ["Node", "State", "Clients", "Servers in", "Servers out", "Rooms", "MiB", "CPU s", ""]
-        }
-        Language::German => [
-            "Knoten",
-            "Zustand",
-            "Clients",
-            "Server ein",
-            "Server aus",
-            "Räume",
-            "MiB",
-            "CPU s",
-            "",
-        ],
-    };
-    let head = |head: &str| match head {
+    let head = |[english, german]: [&str; 2]| match english {
         "" => {
             let acts = language.say("Actions", "Aktionen");
             format!("<th scope='col'><span class='unseen'>{acts}</span></th>")
         }
-        head => format!("<th scope='col'>{head}</th>"),
+        _ => format!("<th scope='col'>{}</th>", language.say(english, german)),
     };
-    let heads = heads.map(head).concat();
+    let heads = HEADS.map(head).concat();
     let rows: String =
-        nodes.iter().map(|node| node_line(language, request, snapshot, node)).collect();
+        nodes.iter().map(|node| node_line(language, request, node, joined.get(&node.id))).collect();
     let title = language.say("Nodes", "Knoten");
     table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
 }
@@ -163,32 +159,39 @@ fn node_table(
 fn node_line(
     language: Language,
     request: &PageRequest,
-    snapshot: &Snapshot,
     node: &Node,
+    joined_ms: Option<&i64>,
 ) -> String {
-    let figures = FIGURES.map(|name| {
-        let shown = node.figure(name).map(|value| match name {
-            "memory_bytes" => value >> 20,
-            "cpu_ms" => value / 1000,
-            _ => value,
-        });
-        format!("<td>{}</td>", shown.map_or("–".to_owned(), |value| value.to_string()))
-    });
+    let figure = |name: &str, unit: fn(i64) -> String| {
+        node.figure(name).map_or_else(|| "–".to_owned(), unit)
+    };
+    let number = |name: &str| figure(name, |value| value.to_string());
     let (badge, state) = match (node.is_here(), node.about.state) {
         (false, _) => ("bad", language.say("does not answer", "antwortet nicht")),
+        // The view is newer than its row.
+        (true, State::Joining) if node.is_member => ("good", language.state(State::Member)),
         (true, state @ State::Member) => ("good", language.state(state)),
         (true, state @ State::Refused) => ("bad", language.state(state)),
         (true, state) => ("", language.state(state)),
     };
-    let is_member = snapshot.view.members.iter().any(|member| member.node == node.id);
+    let cells = [
+        joined_ms.filter(|_| node.is_member).map_or("–".to_owned(), |ms| time_text(*ms)),
+        number("sessions"),
+        number("messages"),
+        figure("memory_bytes", |octets| format!("{}\u{a0}MiB", octets >> 20)),
+        figure("cpu_ms", |ms| format!("{}.{}\u{a0}s", ms / 1000, ms % 1000 / 100)),
+        format!("{} / {}", number("s2s_in"), number("s2s_out")),
+        number("rooms"),
+    ];
+    let cells = cells.map(|cell| format!("<td>{cell}</td>")).concat();
     format!(
-        "<tr><th scope='row'>{} <small class='faint'>{}</small></th>\
-         <td><span class='badge {badge}'>{state}</span> {}</td>{}<td class='acts'>{}</td></tr>",
+        "<tr><th scope='row'>{} <small class='faint'>{}<br>{}</small></th>\
+         <td><span class='badge {badge}'>{state}</span> {}</td><td class='acts'>{}</td>{cells}</tr>",
         node.id,
         xml::escaped(&node.about.name),
+        xml::escaped(&node.about.addresses.join(" ")),
         xml::escaped(&node.about.refused),
-        figures.concat(),
-        if is_member { drain_button(language, request, node) } else { String::new() },
+        if node.is_member { drain_button(language, request, node) } else { String::new() },
     )
 }
 
@@ -211,11 +214,11 @@ fn versions(language: Language, nodes: &[Node]) -> String {
         nodes.iter().flat_map(|node| node.about.versions.keys()).collect();
     let heads: String =
         nodes.iter().map(|node| format!("<th scope='col'>{}</th>", node.id)).collect();
-    let row = |name: &&String| {
-        let first = nodes.first().and_then(|node| node.about.versions.get(*name));
+    let row = |name: &str, version: &dyn Fn(&Node) -> Option<String>| {
+        let first = nodes.first().and_then(version);
         let cell = |node: &Node| {
-            let version = node.about.versions.get(*name);
-            let shown = version.map_or("–".to_owned(), |version| xml::escaped(version));
+            let version = version(node);
+            let shown = version.as_deref().map_or("–".to_owned(), xml::escaped);
             match version == first {
                 true => format!("<td>{shown}</td>"),
                 false => format!("<td><span class='badge warn'>{shown}</span></td>"),
@@ -224,7 +227,10 @@ fn versions(language: Language, nodes: &[Node]) -> String {
         let cells: String = nodes.iter().map(cell).collect();
         format!("<tr><th scope='row'>{}</th>{cells}</tr>", xml::escaped(name))
     };
-    let rows: String = names.iter().map(row).collect();
+    let part = |name: &&String| row(name, &|node| node.about.versions.get(*name).cloned());
+    let parts: String = names.iter().map(part).collect();
+    let protocol = language.say("protocol between nodes", "Protokoll zwischen Knoten");
+    let rows = parts + &row(protocol, &|node| Some(node.about.protocol.to_string()));
     let title = language.say("Versions", "Versionen");
     let part = language.say("Part", "Teil");
     let head = format!("<thead><tr><th scope='col'>{part}</th>{heads}</tr></thead>");

@@ -19,8 +19,14 @@ fn answered(request: &PageRequest, done: Result<&'static str, String>) -> PageRe
     let page = PageResponse::redirect(&request.base);
     match done {
         Ok(text) => page.notice(NoticeLevel::Info, text),
-        Err(why) => page.notice(NoticeLevel::Error, &why),
+        Err(why) => page.notice(NoticeLevel::Error, &sentence(&why)),
     }
+}
+
+/// With a capital first: reasons are written so that they may follow a colon.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 /// A button with a form of its own.

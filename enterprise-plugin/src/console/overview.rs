@@ -22,7 +22,7 @@ impl Enterprise {
         request: PageRequest,
     ) -> Result<PageResponse> {
         let language = Language::of(&request);
-        let nodes = self.nodes().await?;
+        let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
         let rates = self.live().rates();
         let log = store::last_logged(&self.host, LAST).await?;
         let base = xml::escaped(&request.base);

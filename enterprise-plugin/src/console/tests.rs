@@ -45,7 +45,8 @@ fn run(server: &FakeHost, sql: &str) {
 fn cluster_of(server: &FakeHost, nodes: &[u32]) {
     let members: Vec<_> = nodes.iter().map(|node| Member { node: *node, incarnation: 7 }).collect();
     for member in &members {
-        let about = About { name: "<b>".to_owned(), ..About::default() };
+        let addresses = vec![format!("10.0.0.{}:7447", member.node)];
+        let about = About { name: "<b>".to_owned(), addresses, ..About::default() };
         block_on(store::beat(&server.host(), *member, &[], &about)).expect("a row");
     }
     let happened = members.iter().map(|member| (*member, Happened::Joined)).collect();
@@ -158,6 +159,9 @@ fn the_status_tells_who_belongs_to_the_cluster() {
     let shown = page(&server, "clustering");
     assert!(shown.contains("&lt;b&gt;") && !shown.contains("<b>"), "{shown}");
     assert!(shown.contains("joined"), "the log");
+    assert!(shown.contains("10.0.0.2:7447") && shown.contains("protocol between nodes"), "{shown}");
+    let joined = block_on(store::joined(&server.host())).expect("times");
+    assert!(shown.matches(&super::time_text(joined[&2])).count() >= 2, "in its row and the log");
 }
 
 #[test]

@@ -46,6 +46,10 @@ pub struct Target {
     /// Port [default: 5223 with --tls direct, otherwise 5222]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Port of another node of the same cluster, to which every second user connects: both users of
+    /// a pair are on different nodes then
+    #[arg(long)]
+    pub other_port: Option<u16>,
     /// XMPP domain
     #[arg(long, default_value = "localhost")]
     pub domain: String,
@@ -83,6 +87,9 @@ pub struct Target {
     /// Process of the server; its descendants are counted too
     #[arg(long)]
     pub pid: Option<u32>,
+    /// Process of the other node: the CPU time of both is counted
+    #[arg(long, requires = "pid")]
+    pub other_pid: Option<u32>,
     /// Name of the server in results
     #[arg(long, default_value = "server")]
     pub label: String,
@@ -100,6 +107,11 @@ pub struct Target {
 impl Target {
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(if self.tls == Tls::Direct { 5223 } else { 5222 })
+    }
+
+    /// Where the user of this index connects.
+    pub fn port_of(&self, index: usize) -> u16 {
+        self.other_port.filter(|_| index % 2 == 1).unwrap_or_else(|| self.port())
     }
 
     pub fn timeout(&self) -> Duration {

@@ -81,7 +81,8 @@ pub struct Reading {
 impl Reading {
     /// Reads the clocks now.
     pub fn take(target: &Target) -> Result<Self> {
-        let server = target.pid.map(procfs::cpu_time).transpose()?;
+        let nodes = target.pid.into_iter().chain(target.other_pid).map(procfs::cpu_time);
+        let server = nodes.reduce(|one, other| Ok(one? + other?)).transpose()?;
         Ok(Self { at: clock::micros(), server, own: procfs::own_cpu_time() })
     }
 }

@@ -91,7 +91,9 @@ impl Dialer {
     async fn open(&self, index: usize) -> Result<(Link, Vec<u8>)> {
         let sources = usize::from(self.target.sources);
         let source = index.checked_rem(sources).map_or(0, |turn| turn as u8 + 2);
-        let mut link = Link::connect(self.server, source).await?;
+        let mut server = self.server;
+        server.set_port(self.target.port_of(index));
+        let mut link = Link::connect(server, source).await?;
         let domain = &self.target.domain;
         match self.target.tls {
             Tls::None => {}

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from servers.hearth import Hearth, binary, hearth
@@ -95,8 +96,8 @@ class Cluster:
         """From nodes that are strangers to a cluster that serves."""
         self.start()
         licensed = len(self.nodes) > EVALUATION
-        for node in self.nodes:
-            node.install(plugin())
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda node: node.install(plugin()), self.nodes))
         first = self.nodes[0]
         if licensed:
             first.enterprise("install-licence", {"licence": licence(len(self.nodes))})

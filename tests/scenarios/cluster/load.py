@@ -36,6 +36,10 @@ class Load:
     senders: list[Sender] = field(default_factory=list)
     writing: list = field(default_factory=list)
     reading: list = field(default_factory=list)
+    # Nodes that lost what only their memory held.
+    killed: set[Node] = field(default_factory=set)
+    # Nodes that were put out while others could not reach them.
+    cut_off: set[Node] = field(default_factory=set)
     is_over: bool = False
 
     def begin(self) -> "Load":
@@ -66,6 +70,14 @@ class Load:
         self.readers[home].append(reader)
         self.reading += start(reader.run)
 
+    def node_of(self, sender: Sender) -> Node:
+        return self.cluster[sender.number % len(self.cluster.nodes)]
+
+    def kill(self, node: Node) -> None:
+        """`kill -9`."""
+        node.kill()
+        self.killed.add(node)
+
     def acknowledged(self) -> int:
         return sum(sender.acknowledged for sender in self.senders)
 
@@ -86,7 +98,9 @@ class Load:
         join(self.writing)
 
     def readers_have_theirs(self, deadline: float = 60) -> None:
-        """Whoever reads gets what was acknowledged to its senders, without coming anew."""
+        """Whoever reads gets what was acknowledged to its senders. What an archive holds may be there
+        alone when the sender's node or the reader's was killed while the message was on its way."""
+        archived = set(archived_tokens(self.cluster[0])) if self.archive and self.killed else set()
         for node, readers in self.readers.items():
             user = self.reader_users[node]
             wanted = {
@@ -94,6 +108,7 @@ class Load:
                 for sender in self.senders
                 for index, token in enumerate(sender.sent[: sender.acknowledged])
                 if sender.recipient(index) is user
+                and not (token in archived and self.killed & {node, self.node_of(sender)})
             }
 
             def missing(readers=readers, wanted=wanted) -> set[str]:
@@ -123,4 +138,14 @@ class Load:
         archived = archived_tokens(self.cluster[0]) if self.archive else []
         stage.close()
         readers = [reader for readers in self.readers.values() for reader in readers]
-        return Count.of(self.senders, readers, waiting, archived, set())
+        count = Count.of(self.senders, readers, waiting, archived, set())
+        in_doubt = self.in_doubt() & count.doubled
+        count.doubled -= in_doubt
+        count.repeated += len(in_doubt)
+        return count
+
+    def in_doubt(self) -> set[str]:
+        """What a node that was cut off has brought to others without hearing that it came, and has not
+        acknowledged to its sender: who sends it again is right to do so, the node as well as the client."""
+        senders = [sender for sender in self.senders if self.node_of(sender) in self.cut_off]
+        return {token for sender in senders for token in sender.sent[sender.acknowledged :]}

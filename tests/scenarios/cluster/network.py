@@ -76,6 +76,8 @@ class Network:
         ip("-n", self.hub.name, "link", "set", port, "master", "bridge", "up")
         ip("-n", host.name, "addr", "add", f"{address}/24", "dev", "eth0")
         ip("-n", host.name, "link", "set", "eth0", "up")
+        # As on any machine: by it a node finds the address that it tells the others.
+        ip("-n", host.name, "route", "add", "default", "via", self.hub.address)
         return host
 
     def cut(self, one: Host, other: Host) -> None:

@@ -70,9 +70,9 @@ class Console:
 
     def sign_in(self, name: str = "admin", password: str = ADMIN_PASSWORD) -> Page:
         self.go("/sign-in")
-        self.page.get_by_label("User name").fill(name)
-        self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.locator("#name").fill(name)
+        self.page.locator("#password").fill(password)
+        self.page.locator("main form button[type=submit]").last.click()
         self.page.wait_for_url(lambda url: "/sign-in" not in url)
         return self.page
 
@@ -95,6 +95,7 @@ class Console:
             self.page.screenshot(path=folder / f"{look}.png", full_page=True)
             self._fits(look)
             self._is_accessible(look)
+        self._is_explained(name)
         self.page.set_viewport_size(WIDE)
         self.page.emulate_media(color_scheme="light")
         self.page.evaluate(LET_GO)
@@ -119,6 +120,18 @@ class Console:
             for node in rule["nodes"]
         ]
         assert not broken, f"{look}:\n" + "\n".join(broken)
+
+    def _is_explained(self, name: str) -> None:
+        """A page of the console links to its help, and the help is there."""
+        # What has no place among the pages, such as the question for the password, explains itself.
+        if not self.page.locator("nav.sidebar a").count() or "/help/" in self.page.url:
+            return
+        if self.page.locator("[data-problem]").count():
+            return
+        links = self.page.locator(".heading a[href^='/help/']")
+        assert links.count() == 1, f"{name}: no link to the help"
+        help_page = self.context.request.get(self.origin + links.get_attribute("href"))
+        assert help_page.status == 200, f"{name}: {links.get_attribute('href')} is not there"
 
     def forgive(self, text: str) -> None:
         """A complaint of the browser that has this text is expected."""

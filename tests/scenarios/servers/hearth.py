@@ -64,7 +64,8 @@ class Hearth(Server):
 
     def stored(self, table: str, where: str = "true") -> list[str]:
         """The stanzas that a table holds, read behind the server's back."""
-        return stanzas(self.database, self.home / "hearth.db", f"SELECT stanza FROM {table} WHERE {where}")
+        with self.network():
+            return stanzas(self.database, self.home / "hearth.db", f"SELECT stanza FROM {table} WHERE {where}")
 
     def api(self, method: str, path: str, body: object = None):
         """One request of `/api/v1`; its JSON, `None` for an empty answer."""

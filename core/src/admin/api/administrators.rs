@@ -5,6 +5,7 @@ use hyper::Method;
 use super::users::find;
 use super::{Answer, Call, Problem, Route};
 use crate::admin::store;
+use crate::auth::accounts::AccountError;
 use crate::auth::store::AccountRow;
 use crate::host::AccountId;
 use crate::storage::Tx;
@@ -43,10 +44,7 @@ async fn dismiss(call: Call) -> Result<Answer, Problem> {
 /// Refuses what would leave nobody who can administer the server.
 pub(super) async fn keep_one(tx: &mut Tx<'_>, account: AccountId) -> Result<(), Problem> {
     match store::is_last_administrator(tx, account).await? {
-        true => {
-            let told = "this is the last administrator: appoint another user before";
-            Err(Problem::Conflict(told.to_owned()))
-        }
+        true => Err(AccountError::LastAdministrator.into()),
         false => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ fn range(call: &Call, page: &Page) -> Result<AuditRange, Problem> {
     let after = page.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|_| Problem::invalid("after is the id of an act").at("after"))?;
     let end = time("to")?.unwrap_or(StanzaId::from_bytes([0xff; 16]));
-    let text = |name: &str| call.find(name).map(str::to_owned);
+    let text = |name: &str| call.text(name).map(str::to_owned);
     Ok(AuditRange {
         before: after.map_or(end, |after: StanzaId| after.min(end)),
         from: time("from")?.unwrap_or(StanzaId::from_bytes([0; 16])),

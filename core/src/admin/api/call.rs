@@ -38,8 +38,12 @@ impl Call {
         self.params.get(index).map(String::as_str).unwrap_or_default()
     }
 
-    /// The body as JSON.
+    /// The body as a JSON object.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // Serde would take an array for a struct, field by field.
+        if !self.body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::invalid("the body is not what is needed: a JSON object"));
+        }
         serde_json::from_slice(&self.body)
             .map_err(|error| Problem::Invalid(format!("the body is not what is needed: {error}")))
     }
@@ -51,8 +55,12 @@ impl Call {
 
     /// A parameter of the query.
     pub fn find(&self, name: &str) -> Option<&str> {
-        let found = self.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-        found.filter(|value| !value.is_empty())
+        self.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is a text; without one it might as well be absent.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.find(name).filter(|text| !text.is_empty())
     }
 
     /// A parameter that is `true` or `false`.
@@ -63,15 +71,22 @@ impl Call {
 
     /// `?after=` (the last key of the page before) and `?limit=` (1 to 1000).
     pub fn page(&self) -> Result<Page, Problem> {
-        let limit = match self.find("limit") {
+        Page::of(&self.query)
+    }
+}
+
+impl Page {
+    pub(super) fn of(query: &[(String, String)]) -> Result<Page, Problem> {
+        let find = |wanted| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let wrong = || Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")).at("limit");
+        let limit = match find("limit") {
             None => PAGE,
             Some(text) => {
-                text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(
-                    || Problem::Invalid(format!("limit is 1 to {LARGEST_PAGE}")).at("limit"),
-                )?
+                let limit = text.parse().ok();
+                limit.filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(wrong)?
             }
         };
-        Ok(Page { after: self.find("after").map(str::to_owned), limit })
+        Ok(Page { after: find("after").filter(|after| !after.is_empty()).cloned(), limit })
     }
 }
 

@@ -35,6 +35,7 @@ impl Api {
         if columns.is_empty() {
             return Err(Problem::invalid("only lists can be had as CSV"));
         }
+        asked.check(route)?;
         let mut query = asked.query.clone();
         query.retain(|(name, _)| !["after", "limit", "format"].contains(&name.as_str()));
         let name = asked.segments.last().cloned().unwrap_or_default();

@@ -75,7 +75,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     let page = call.page()?;
     let Page { after, limit } = page.clone();
     let (prefix, after) =
-        (call.find("search").unwrap_or_default().to_owned(), after.unwrap_or_default());
+        (call.text("search").unwrap_or_default().to_owned(), after.unwrap_or_default());
     let look = call.api.db.read(move |tx| {
         Box::pin(async move { store::page(tx, HOST, (&prefix, &after), limit + 1).await })
     });

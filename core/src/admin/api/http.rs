@@ -114,18 +114,20 @@ async fn answer(
         }
     };
     check_type(&asked.method, &caller.headers)?;
-    if !route.columns.is_empty() && wants_csv(&asked, &caller.headers) {
+    if !route.columns.is_empty() && wants_csv(&asked, &caller.headers)? {
         return Ok(api.export(actor, asked).await?.into_response());
     }
     Ok(reply(api.perform(actor, asked).await?))
 }
 
-fn wants_csv(asked: &Asked, headers: &HeaderMap) -> bool {
+fn wants_csv(asked: &Asked, headers: &HeaderMap) -> Result<bool, Problem> {
     let format = asked.query.iter().find(|(name, _)| name == "format");
     let accepts = || headers.get(ACCEPT)?.to_str().ok()?.split(',').next();
-    match format {
-        Some((_, format)) => format == "csv",
-        None => accepts().is_some_and(|kind| kind.trim().starts_with("text/csv")),
+    match format.map(|(_, format)| format.as_str()) {
+        Some("csv") => Ok(true),
+        Some("json") => Ok(false),
+        Some(_) => Err(Problem::invalid("format is json or csv").at("format")),
+        None => Ok(accepts().is_some_and(|kind| kind.trim().starts_with("text/csv"))),
     }
 }
 

@@ -1,14 +1,18 @@
 //! `/users/{name}/lock`: who may not sign in, from when, until when and why.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use hyper::Method;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use super::administrators::keep_one;
 use super::call::check_text;
 use super::sessions::end_sessions;
 use super::users::{HOST, find};
-use super::{Answer, Call, Problem, Route};
-use crate::auth::profile::Lockout;
+use super::{Answer, Api, Call, Problem, Route};
+use crate::auth::profile::{self, Lockout};
 use crate::auth::store;
 use crate::clock::Timestamp;
 
@@ -18,6 +22,10 @@ pub const ROUTES: &[Route] = &[
 ];
 
 const LONGEST_REASON: usize = 256;
+/// How often lock-outs are looked for that have begun meanwhile.
+const LOOK: Duration = Duration::from_secs(5);
+/// So far back, so that neither a slow commit nor another node's clock lets one slip through.
+const BACK: Duration = Duration::from_secs(60);
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +77,26 @@ async fn lock(call: Call) -> Result<Answer, Problem> {
         end_sessions(&call.api, &row.username);
     }
     Answer::done()
+}
+
+/// Ends the sessions on this node of everybody whose lock-out has begun by itself, or was set on
+/// another node, until `stop`.
+pub async fn watch(api: Arc<Api>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        let now = api.clock.now();
+        let begun = api.db.read(move |tx| {
+            Box::pin(async move { profile::store::locked_since(tx, HOST, now - BACK, now).await })
+        });
+        match begun.await {
+            Ok(names) => names.iter().for_each(|name| {
+                // A session may have begun by what was remembered of the account.
+                api.accounts.invalidate(HOST, name);
+                end_sessions(&api, name);
+            }),
+            // The next look goes as far back.
+            Err(error) => tracing::debug!(%error, "lock-outs that have begun cannot be read"),
+        }
+    }
 }
 
 async fn unlock(call: Call) -> Result<Answer, Problem> {

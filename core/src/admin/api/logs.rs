@@ -29,8 +29,8 @@ impl Filter {
         let wrong = |_| Problem::invalid("level is error, warn, info, debug or trace").at("level");
         Ok(Filter {
             level: level.parse().map_err(wrong)?,
-            target: call.find("target").unwrap_or_default().to_owned(),
-            search: call.find("search").unwrap_or_default().to_lowercase(),
+            target: call.text("target").unwrap_or_default().to_owned(),
+            search: call.text("search").unwrap_or_default().to_lowercase(),
         })
     }
 
@@ -50,10 +50,13 @@ async fn list(call: Call) -> Result<Answer, Problem> {
         call.find(name).map(|text| text.parse::<u64>().map_err(wrong)).transpose()
     };
     let (after, wait) = (number("after")?.unwrap_or(0), number("wait")?.unwrap_or(0));
+    if wait > LONGEST_WAIT {
+        return Err(Problem::Invalid(format!("wait is 0 to {LONGEST_WAIT}")).at("wait"));
+    }
     let log = &call.running()?.log;
     let mut last = log.tail().last();
     if wait > 0 {
-        let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
+        let wait = Duration::from_secs(wait);
         // Without a new line the page is empty.
         let _ = tokio::time::timeout(wait, last.wait_for(|last| *last > after)).await;
     }

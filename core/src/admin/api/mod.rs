@@ -36,6 +36,7 @@ pub use super::route::Access;
 pub use call::{Answer, Call, Page};
 pub use csv::Export;
 pub use http::mount;
+pub use lockouts::watch as watch_lockouts;
 pub use problem::Problem;
 pub use server::About;
 pub use upload::{ALLOWANCE as UPLOAD, install as install_upload};
@@ -131,8 +132,26 @@ impl Api {
     /// Performs a call in the name of `actor`, who is an administrator.
     pub async fn perform(self: &Arc<Api>, actor: String, asked: Asked) -> Result<Answer, Problem> {
         let (route, params) = route::find(routes(), &asked.method, &asked.segments)?;
+        asked.check(route)?;
         let Asked { query, body, .. } = asked;
         (route.handler)(Call { api: self.clone(), actor, params, query, body }).await
+    }
+}
+
+impl Asked {
+    /// A parameter that is given twice means two things; and a page is one also where a list has
+    /// only one.
+    fn check(&self, route: &Route) -> Result<(), Problem> {
+        let twice = |(at, (name, _)): (usize, &(String, String))| {
+            self.query[..at].iter().any(|(other, _)| other == name).then(|| name.clone())
+        };
+        if let Some(name) = self.query.iter().enumerate().find_map(twice) {
+            return Err(Problem::Invalid(format!("{name} is given twice")));
+        }
+        if !route.columns.is_empty() {
+            Page::of(&self.query)?;
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,23 @@ impl Problem {
         }
     }
 
+    /// The same problem in other words.
+    pub fn reworded(self, words: &dyn Fn(&str) -> String) -> Problem {
+        match self {
+            Problem::Invalid(text) => Problem::Invalid(words(&text)),
+            Problem::NotFound(text) => Problem::NotFound(words(&text)),
+            Problem::Conflict(text) => Problem::Conflict(words(&text)),
+            Problem::TooLarge(text) => Problem::TooLarge(words(&text)),
+            Problem::Unavailable(text) => Problem::Unavailable(words(&text)),
+            Problem::At(field, problem) => Problem::At(field, Box::new(problem.reworded(words))),
+            // What a program needs to know; a page puts it into words itself.
+            plain @ (Problem::Unauthorized
+            | Problem::Method(_)
+            | Problem::Locked(_)
+            | Problem::Internal) => plain,
+        }
+    }
+
     pub fn not_found(what: &str, name: &str) -> Problem {
         Problem::NotFound(format!("there is no {what} `{name}`"))
     }

@@ -82,8 +82,8 @@ struct Filter {
 impl Filter {
     fn of(call: &Call) -> Result<Filter, Problem> {
         Ok(Filter {
-            search: call.find("search").unwrap_or_default().to_lowercase(),
-            group: call.find("group").map(str::to_owned),
+            search: call.text("search").unwrap_or_default().to_lowercase(),
+            group: call.text("group").map(str::to_owned),
             changed: call.flag("changed")?,
         })
     }

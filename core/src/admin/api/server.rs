@@ -27,7 +27,10 @@ pub struct About {
 async fn get(call: Call) -> Result<Answer, Problem> {
     let api = &call.api;
     let readiness = api.health.get();
-    let usage = usage(&call).await;
+    let usage = match call.flag("process")? {
+        Some(true) => Some(usage(&call).await),
+        Some(false) | None => None,
+    };
     let machine = process::machine();
     Answer::ok(json!({
         "name": "Hearth",

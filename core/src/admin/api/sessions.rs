@@ -134,8 +134,8 @@ struct Filter {
 impl Filter {
     fn of(call: &Call) -> Result<Filter, Problem> {
         Ok(Filter {
-            address: call.find("address").map(str::to_owned),
-            search: call.find("search").map(str::to_lowercase),
+            address: call.text("address").map(str::to_owned),
+            search: call.text("search").map(str::to_lowercase),
             available: call.flag("available")?,
             detached: call.flag("detached")?,
         })
@@ -165,7 +165,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     let after = after.as_ref();
     let window = Window {
         host: HOST,
-        prefix: call.find("user").unwrap_or_default(),
+        prefix: call.text("user").unwrap_or_default(),
         after: (
             after.and_then(|jid| jid.local()).unwrap_or_default(),
             after.and_then(|jid| jid.resource()).unwrap_or_default(),

@@ -19,6 +19,7 @@ pub const ROUTES: &[Route] = &[
 const COLUMNS: &[&str] = &["id", "name", "created", "created_by", "expires", "last_used"];
 
 const LONGEST_NAME: usize = 64;
+const LONGEST_DAYS: u32 = 36_500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +74,9 @@ async fn create(call: Call) -> Result<Answer, Problem> {
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
         let told = format!("a token's name has 1 to {LONGEST_NAME} characters");
         return Err(Problem::Invalid(told).at("name"));
+    }
+    if days.is_some_and(|days| !(1..=LONGEST_DAYS).contains(&days)) {
+        return Err(Problem::Invalid(format!("1 to {LONGEST_DAYS} days")).at("days"));
     }
     let clock = &call.api.clock;
     let token = Token::new(clock.random());

@@ -93,6 +93,7 @@ impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Problem {
         match error {
             AccountError::NameTaken => Problem::Conflict(error.to_string()).at("name"),
+            AccountError::LastAdministrator => Problem::Conflict(error.to_string()),
             AccountError::NoSuchAccount => Problem::NotFound(error.to_string()),
             AccountError::Name(_) => Problem::Invalid(error.to_string()).at("name"),
             AccountError::Password(_) => Problem::Invalid(error.to_string()).at("password"),
@@ -148,7 +149,7 @@ enum Wanted {
 impl Wanted {
     /// `?search=` finds by each word; together with `?show=` by the user name only.
     fn of(call: &Call, page: &Page) -> Result<Wanted, Problem> {
-        let prefix = profile::fold(call.find("search").unwrap_or_default());
+        let prefix = profile::fold(call.text("search").unwrap_or_default());
         let (after, limit) = (page.after.clone().unwrap_or_default(), page.limit + 1);
         let range = Range { prefix, after, limit };
         match call.find("show").unwrap_or("all") {

@@ -52,7 +52,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    fn text(self, visit: &Visit) -> String {
+    pub fn text(self, visit: &Visit) -> String {
         let text = match self {
             Warning::Expired => visit.t("certificates.expired"),
             Warning::ExpiresSoon => visit.t("certificates.expires_soon"),

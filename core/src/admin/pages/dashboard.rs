@@ -8,6 +8,7 @@ use futures_util::stream;
 use hyper::Method;
 use serde::Deserialize;
 
+use super::certificates::Warning;
 use super::chart::Chart;
 use super::frame::Line;
 use super::live;
@@ -37,6 +38,7 @@ struct Server {
     lease: Option<Lease>,
     database: String,
     ports: BTreeMap<String, u16>,
+    certificate_warnings: Option<Vec<Warning>>,
 }
 
 /// Who serves, as the database says.
@@ -90,6 +92,8 @@ struct Dashboard {
     /// Plugins that failed, and what plugins want to be read.
     ailing: Vec<Plugin>,
     lines: Vec<Line>,
+    /// What is wrong with the certificate.
+    certificate: Vec<String>,
     charts: Vec<Shown>,
 }
 
@@ -120,10 +124,12 @@ async fn dashboard(visit: Visit) -> Result<Response, Refusal> {
     let notices: Items<Notice> = visit.read(&["notices"], &[]).await?;
     // Those for every page stand in the frame.
     let lines = notices.items.into_iter().filter(|notice| !notice.everywhere);
+    let warnings = server.certificate_warnings.iter().flatten();
     show(Dashboard {
         ailing: plugins.items,
         lines: lines.map(Line::from).collect(),
         ports: ports.collect(),
+        certificate: warnings.map(|warning| warning.text(&visit)).collect(),
         uptime: uptime(server.uptime_seconds),
         clustered: server.lease.as_ref().filter(|it| it.mode == "cluster").map(|it| it.epoch),
         is_plain_allowed: starttls.value != "required",

@@ -145,6 +145,11 @@ impl Frame {
         self.language.t(key)
     }
 
+    /// What the API says, in the page's language.
+    pub fn said(&self, english: &str) -> String {
+        self.language.said(english)
+    }
+
     pub fn title(&self) -> Text {
         let own = self.title.clone().map(Text::from);
         own.unwrap_or_else(|| self.t(&format!("{}.title", self.id)))

@@ -13,7 +13,8 @@ use crate::admin::api::Problem;
 use crate::http::{Response, encode_segment};
 
 const PATH: &str = "/groups";
-const NEW: &str = "/groups/new";
+/// Not below the list: there stands whoever is called `new`.
+const NEW: &str = "/create/group";
 
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, PATH, |visit| Box::pin(list(visit))),

@@ -91,7 +91,7 @@ struct Information {
 }
 
 async fn shown(visit: Visit) -> Result<Response, Refusal> {
-    let server: Server = visit.read(&["server"], &[]).await?;
+    let server: Server = visit.read(&["server"], &[("process", "true")]).await?;
     let listener = |listener: &Listener| {
         let name = match listener.name.as_str() {
             "c2s" => visit.t("information.c2s").into(),

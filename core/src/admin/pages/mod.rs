@@ -35,6 +35,7 @@ mod origin;
 mod plugin_page;
 pub mod plugins;
 mod properties;
+mod said;
 mod sent;
 mod serve;
 mod sessions;

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::form::{Fields, Form};
 use super::list::{self, List};
 use super::visit::{show, show_refused};
-use super::{Frame, Refusal, Route, Visit};
+use super::{Frame, Refusal, Route, Text, Visit};
 use crate::admin::api::Problem;
-use crate::http::Response;
+use crate::http::{Response, is_canonical};
 
 const PATH: &str = "/sessions";
 const FILTERS: &[&str] = &["search", "available", "detached"];
@@ -27,22 +27,22 @@ pub const ROUTES: &[Route] = &[
 /// Of a session on another node little more is known than where it is.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Session {
-    jid: String,
+pub(super) struct Session {
+    pub jid: String,
     /// What its node is called, in a cluster.
-    node: Option<String>,
+    pub node: Option<String>,
     user: String,
-    resource: String,
-    address: String,
-    since: String,
+    pub resource: String,
+    pub address: String,
+    pub since: String,
     tls: Option<String>,
     cipher: Option<String>,
     mechanism: String,
-    available: bool,
+    pub available: bool,
     priority: i8,
     received: u64,
     sent: u64,
-    detached: bool,
+    pub detached: bool,
     idle_seconds: Option<u32>,
     client: Option<String>,
     stream_management: Option<Management>,
@@ -61,7 +61,7 @@ impl Session {
         query.append_pair("user", &self.user).append_pair("resource", &self.resource).finish()
     }
 
-    fn link(&self) -> String {
+    pub fn link(&self) -> String {
         format!("/sessions/session?{}", self.query())
     }
 
@@ -69,17 +69,23 @@ impl Session {
         format!("/sessions/disconnect?{}", self.query())
     }
 
+    /// The same, going on to another page of ours than the list of all.
+    pub fn end_from(&self, page: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(self.query());
+        format!("/sessions/disconnect?{}", query.append_pair("back", page).finish())
+    }
+
     fn write(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         format!("/sessions/message?{}", query.append_pair("to", &self.jid).finish())
     }
 
-    fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         !self.address.is_empty()
     }
 
     /// `TLS 1.3` for `TLSv1_3`.
-    fn encryption(&self) -> Option<String> {
+    pub fn encryption(&self) -> Option<String> {
         Some(self.tls.as_ref()?.replace("TLSv", "TLS ").replace('_', "."))
     }
 
@@ -103,6 +109,23 @@ struct Sessions {
 }
 
 impl Sessions {
+    fn heads(&self) -> Vec<Text> {
+        let always = [
+            self.page.t("sessions.session"),
+            self.page.t("sessions.state"),
+            self.page.t("sessions.priority"),
+            self.page.t("sessions.client"),
+            self.page.t("sessions.address"),
+            self.page.t("sessions.encryption"),
+            self.page.t("sessions.since"),
+            self.page.t("sessions.idle"),
+            self.page.t("sessions.received"),
+            self.page.t("sessions.sent"),
+        ];
+        let node = self.is_clustered().then(|| self.page.t("sessions.node"));
+        always.into_iter().chain(node).collect()
+    }
+
     fn is_clustered(&self) -> bool {
         self.list.rows.iter().any(|session| session.node.is_some())
     }
@@ -153,9 +176,10 @@ async fn details(visit: Visit) -> Result<Response, Refusal> {
 }
 
 async fn disconnect(visit: Visit) -> Result<Response, Refusal> {
+    let back = visit.query.find("back").filter(|path| is_canonical(path)).unwrap_or(PATH);
     match visit.change(Method::DELETE, &named(&visit), ()).await {
         // It has ended by itself meanwhile, as was asked for.
-        Ok(()) | Err(Problem::NotFound(_)) => visit.done(PATH, visit.t("sessions.ended")),
+        Ok(()) | Err(Problem::NotFound(_)) => visit.done(back, visit.t("sessions.ended")),
         Err(problem) => Err(problem.into()),
     }
 }

@@ -32,6 +32,7 @@ pub const SUBJECTS: &[Subject] = &[
         segment: "registration",
         properties: &[
             "registration.inband",
+            "registration.password-change",
             "limits.registrations-per-hour",
             "limits.authentication-seconds",
             "limits.unauthenticated-per-address",

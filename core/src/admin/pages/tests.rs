@@ -96,3 +96,62 @@ fn only_these_routes_are_for_everybody() {
     let open: Vec<_> = open.map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(open, ["GET /assets/{name}", "GET /sign-in", "POST /sign-in", "POST /language"]);
 }
+
+/// The fixed words of what the sources of the API say, each text with one space for its breaks.
+fn sources() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders = ["admin", "auth", "http", "properties", "plugin_host", "storage", "net"];
+    let mut texts: Vec<String> =
+        folders.iter().flat_map(|folder| files(&root.join(folder), ".rs")).collect();
+    texts.push(fs::read_to_string(root.join("jid.rs")).expect("a text"));
+    let words = texts.join("\n").replace("\\\n", " ").replace("\\\\", "\\");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_is_translated_is_still_said() {
+    let sources = sources();
+    for catalogue in Catalogue::all() {
+        for (english, own) in catalogue.templates() {
+            let places = |text: &str| text.matches("{}").count();
+            assert_eq!(places(english), places(own), "{english} in {}", catalogue.code);
+            // `not_found` and the ranges of properties put theirs together.
+            let words = english.strip_prefix("there is no ").unwrap_or(english);
+            for piece in words.split("{}").flat_map(|piece| piece.split('(')) {
+                let piece = piece.trim_matches([' ', '`', ')']);
+                // Short ones stand between values anywhere.
+                assert!(piece.len() < 8 || sources.contains(piece), "nobody says {english}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_api_refuses_is_translated() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/api");
+    let api = files(&root, ".rs").join("\n");
+    let called = quoted(&api, "Problem::invalid(\"").chain(quoted(&api, "Problem::not_found(\""));
+    let known: Vec<String> = called.map(str::to_owned).collect();
+    assert!(known.len() > 20, "the sources were read");
+    for catalogue in Catalogue::all().iter().filter(|catalogue| catalogue.code != "en") {
+        for text in &known {
+            // What no page can cause, programs read.
+            let is_for_programs = [
+                "the body",
+                "data is",
+                "only lists",
+                "send the",
+                "a part of",
+                "a value is",
+                "format is",
+            ];
+            if is_for_programs.iter().any(|begin| text.starts_with(begin)) {
+                continue;
+            }
+            let text = text.replace("\\\\", "\\");
+            let whole = format!("there is no {text} `x`");
+            let is_said = [&text, &whole].into_iter().any(|text| catalogue.said(text) != *text);
+            assert!(is_said, "[said] of web/locales/{}.toml lacks {text:?}", catalogue.code);
+        }
+    }
+}

@@ -12,6 +12,9 @@ const FILES: &[(&str, &str)] = &[
     ("de", include_str!("../../../../web/locales/de.toml")),
 ];
 
+/// The section of what the API says, by its English: see `said.rs`.
+const SAID: &str = "said";
+
 static CATALOGUES: LazyLock<Vec<Catalogue>> = LazyLock::new(|| {
     let read = |(code, file): &(&'static str, &str)| Catalogue {
         code,
@@ -65,12 +68,18 @@ impl Catalogue {
         }
     }
 
+    /// What the API says: its sentence, and this language's.
+    pub fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        let said = self.texts.get(SAID).into_iter().flatten();
+        said.map(|(english, own)| (english.as_str(), own.as_str()))
+    }
+
     #[cfg(test)]
     pub fn keys(&self) -> std::collections::BTreeSet<String> {
         let keys = |(section, texts): (&String, &BTreeMap<String, String>)| {
             texts.keys().map(|name| format!("{section}.{name}")).collect::<Vec<_>>()
         };
-        self.texts.iter().flat_map(keys).collect()
+        self.texts.iter().filter(|(section, _)| *section != SAID).flat_map(keys).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::form::Form;
 use super::list::{self, List};
+use super::sessions::Session;
 use super::user::{User, frame};
 use super::visit::{show, show_refused};
 use super::{Frame, Refusal, Route, Visit};
@@ -55,23 +56,6 @@ impl Property {
     }
 }
 
-#[derive(Deserialize)]
-struct Session {
-    jid: String,
-    /// Of the client; only the session's own node knows it.
-    address: Option<String>,
-    node: Option<String>,
-    since: String,
-    tls: Option<String>,
-    available: bool,
-}
-
-impl Session {
-    fn resource(&self) -> &str {
-        self.jid.split_once('/').map(|(_, resource)| resource).unwrap_or_default()
-    }
-}
-
 #[derive(Template)]
 #[template(path = "user_groups.html")]
 struct Groups {
@@ -99,6 +83,13 @@ struct Sessions {
     tab: &'static str,
     user: User,
     list: List<Session>,
+}
+
+impl Sessions {
+    /// Where to end one of them, and to come back from.
+    fn end(&self, session: &Session) -> String {
+        session.end_from(&format!("{}/sessions", self.user.path()))
+    }
 }
 
 async fn read<T: DeserializeOwned + Send + 'static>(

@@ -13,7 +13,8 @@ use super::{Frame, Refusal, Route, Text, Visit};
 use crate::http::Response;
 
 const PATH: &str = "/users";
-const NEW: &str = "/users/new";
+/// Not below the list: there stands whoever is called `new`.
+const NEW: &str = "/create/user";
 /// As the API takes them.
 const FILTERS: &[&str] = &["search", "show"];
 

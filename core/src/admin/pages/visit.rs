@@ -70,7 +70,7 @@ impl Visit {
         query: &[(&str, &str)],
     ) -> Result<T, Problem> {
         let asked = asked(Method::GET, segments, query, Bytes::new());
-        understood(segments, self.console.api.perform(self.actor()?, asked).await?)
+        understood(segments, self.perform(asked).await?)
     }
 
     /// Changes something by the API; `body` is `()` when there is none. What comes back is what the
@@ -86,7 +86,7 @@ impl Visit {
             Problem::Internal
         })?;
         let asked = asked(method, segments, &[], body.into());
-        understood(segments, self.console.api.perform(self.actor()?, asked).await?)
+        understood(segments, self.perform(asked).await?)
     }
 
     /// The same with a query in place of a body.
@@ -97,7 +97,7 @@ impl Visit {
         query: &[(&str, &str)],
     ) -> Result<T, Problem> {
         let asked = asked(method, segments, query, Bytes::new());
-        understood(segments, self.console.api.perform(self.actor()?, asked).await?)
+        understood(segments, self.perform(asked).await?)
     }
 
     /// A list of the API as a CSV file.
@@ -107,7 +107,14 @@ impl Visit {
         query: &[(&str, &str)],
     ) -> Result<Response, Problem> {
         let asked = asked(Method::GET, segments, query, Bytes::new());
-        Ok(self.console.api.export(self.actor()?, asked).await?.into_response())
+        let export = self.console.api.export(self.actor()?, asked).await;
+        Ok(export.map_err(|problem| self.visitor.reword(problem))?.into_response())
+    }
+
+    /// What the API refuses, it refuses in the reader's language.
+    async fn perform(&self, asked: Asked) -> Result<Answer, Problem> {
+        let answer = self.console.api.perform(self.actor()?, asked).await;
+        answer.map_err(|problem| self.visitor.reword(problem))
     }
 
     /// How the audit log names who acts.

@@ -4,6 +4,7 @@ use hyper::header::{ACCEPT_LANGUAGE, HeaderMap};
 
 use super::cookie;
 use super::text::{Catalogue, Text};
+use crate::admin::api::Problem;
 use crate::http::Peer;
 
 /// Light or dark.
@@ -58,5 +59,10 @@ impl Visitor {
 
     pub fn t(&self, key: &str) -> Text {
         self.language.t(key)
+    }
+
+    /// A problem in the reader's language.
+    pub fn reword(&self, problem: Problem) -> Problem {
+        problem.reworded(&|text| self.language.said(text))
     }
 }

@@ -31,7 +31,9 @@ pub fn check(visitor: &Visitor, fields: &Fields, domain: String) -> Result<Plan,
     let mut form = Form::sent(fields);
     let (name, password) = (fields.get("administrator").trim(), fields.get("password"));
     if let Err(error) = localpart(name) {
-        let why = visitor.t("setup_administrator.name_wrong").with("why", error);
+        let why = visitor
+            .t("setup_administrator.name_wrong")
+            .with("why", visitor.language.said(&error.to_string()));
         form = form.refuse("administrator", why);
     }
     if password.chars().count() < SHORTEST {
@@ -54,12 +56,14 @@ pub fn check(visitor: &Visitor, fields: &Fields, domain: String) -> Result<Plan,
 pub fn refuse(form: Form, visitor: &Visitor, error: &SetupError) -> Form {
     match error {
         SetupError::Account(AccountError::Name(_)) => {
-            form.refuse("administrator", error.to_string())
+            form.refuse("administrator", visitor.language.said(&error.to_string()))
         }
         SetupError::Account(AccountError::Password(_)) => {
-            form.refuse("password", error.to_string())
+            form.refuse("password", visitor.language.said(&error.to_string()))
         }
-        _ => form.refuse_all(visitor.t("setup.failed").with("why", error)),
+        _ => form.refuse_all(
+            visitor.t("setup.failed").with("why", visitor.language.said(&error.to_string())),
+        ),
     }
 }
 

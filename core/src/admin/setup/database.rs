@@ -74,7 +74,9 @@ pub async fn check(
         Err(error) => Err(error),
     };
     tested.map_err(|error| {
-        let why = visitor.t("setup_database.failed").with("why", &error);
+        let why = visitor
+            .t("setup_database.failed")
+            .with("why", visitor.language.said(&error.to_string()));
         form.refuse(field_of(&error), why)
     })
 }

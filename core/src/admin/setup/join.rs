@@ -33,6 +33,8 @@ pub fn plan(fields: &Fields) -> Plan {
 pub fn refuse(form: Form, visitor: &Visitor, error: &SetupError) -> Form {
     match error {
         SetupError::NoAdministrator => form.refuse("password", visitor.t("setup_join.wrong")),
-        _ => form.refuse_all(visitor.t("setup.failed").with("why", error)),
+        _ => form.refuse_all(
+            visitor.t("setup.failed").with("why", visitor.language.said(&error.to_string())),
+        ),
     }
 }

@@ -7,6 +7,7 @@ mod database;
 mod done;
 mod door;
 mod gone;
+mod guest;
 mod join;
 mod language;
 mod profile;

@@ -64,7 +64,9 @@ pub fn check(desk: &Desk, visitor: &Visitor, fields: &Fields) -> Result<(), Form
 pub fn read(visitor: &Visitor, fields: &Fields, config: &mut Config) -> Form {
     let mut form = Form::sent(fields);
     if let Err(error) = prepare_domain(fields.get("domain").trim()) {
-        let why = visitor.t("setup_server.domain_wrong").with("why", error);
+        let why = visitor
+            .t("setup_server.domain_wrong")
+            .with("why", visitor.language.said(&error.to_string()));
         form = form.refuse("domain", why);
     }
     let host_name = fields.get("host_name").trim();

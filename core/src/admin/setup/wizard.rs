@@ -13,14 +13,11 @@ use warp::{Filter, Reply};
 
 use super::answers::Answers;
 use super::door::{Door, Refused};
+use super::guest::{Asked, Guest, domain, show_page, state};
 use super::step::{Step, Steps};
-use super::{
-    Plan, SetupError, administrator, database, done, join, language, prepare_domain, profile,
-    server,
-};
+use super::{Plan, SetupError, administrator, database, done, join, language, profile, server};
 use crate::admin::pages::{
-    Fields, Form, Frame, Refusal, Text, Visitor, asset, cookie, harden, is_ours, redirect, show,
-    show_as, show_refused,
+    Fields, Form, Frame, Refusal, Visitor, asset, cookie, harden, is_ours, redirect, show_as,
 };
 use crate::admin::route::segments;
 use crate::admin::token::TokenHash;
@@ -97,21 +94,6 @@ pub struct Desk {
     door: Door,
     /// `None` once the home is set up: the wizard runs only once. One request works at a time.
     answers: Mutex<Option<Answers>>,
-}
-
-struct Asked {
-    method: Method,
-    path: String,
-    query: Fields,
-    headers: HeaderMap,
-    form: Fields,
-    visitor: Visitor,
-}
-
-/// A request with a session, and all it takes to answer with a page.
-struct Guest<'r> {
-    asked: &'r Asked,
-    csrf: String,
 }
 
 #[derive(Template)]
@@ -387,75 +369,6 @@ impl Desk {
             }
         }
     }
-}
-
-impl Guest<'_> {
-    fn frame(&self, step: Option<Step>) -> Frame {
-        let id = match step {
-            Some(Step::Language) => "setup_language",
-            Some(Step::Server) => "setup_server",
-            Some(Step::Database) => "setup_database",
-            Some(Step::Profile) => "setup_profile",
-            Some(Step::Administrator) => "setup_administrator",
-            Some(Step::Join) => "setup_join",
-            None => "setup_done",
-        };
-        let mut frame = Frame::new(id, &self.asked.visitor, None, &self.asked.path);
-        frame.csrf = self.csrf.clone();
-        frame
-    }
-}
-
-/// The page of a step; a form that was refused says so by its status.
-fn show_page(
-    guest: &Guest<'_>,
-    answers: &Answers,
-    step: Step,
-    form: Form,
-    tested: Option<Text>,
-) -> Result<Response, Refusal> {
-    let page = guest.frame(Some(step));
-    let steps = Steps::at(answers, Some(step), &page);
-    let is_refused = form.is_refused();
-    let domain = domain(answers);
-    match step {
-        Step::Language => shown(is_refused, language::Page { page, form, steps }),
-        Step::Server => shown(is_refused, server::Page { page, form, steps }),
-        Step::Database => {
-            let has_password =
-                answers.typed(step).is_some_and(|typed| typed.find("password").is_some());
-            shown(is_refused, database::Page { page, form, steps, tested, has_password })
-        }
-        Step::Profile => shown(is_refused, profile::Page { page, form, steps }),
-        Step::Administrator => shown(is_refused, administrator::Page { page, form, steps, domain }),
-        Step::Join => {
-            let theirs = answers.found().unwrap_or_default().to_owned();
-            let typed = Some(domain).filter(|typed| *typed != theirs);
-            shown(is_refused, join::Page { page, form, steps, domain: theirs, typed })
-        }
-    }
-}
-
-fn shown(is_refused: bool, page: impl Template) -> Result<Response, Refusal> {
-    if is_refused { show_refused(page) } else { show(page) }
-}
-
-/// The domain that was typed, as it is kept.
-fn domain(answers: &Answers) -> String {
-    let typed = answers.typed(Step::Server).unwrap_or_default();
-    let domain = typed.get("domain").trim();
-    prepare_domain(domain).unwrap_or_else(|_| domain.to_owned())
-}
-
-/// What stands beside a field while one types.
-fn state(kind: &str, text: &Text) -> Result<Response, Refusal> {
-    #[derive(Template)]
-    #[template(source = r#"<span class="state {{ kind }}">{{ text }}</span>"#, ext = "html")]
-    struct State<'t> {
-        kind: &'t str,
-        text: &'t Text,
-    }
-    show(State { kind, text })
 }
 
 fn choose_language(asked: &Asked) -> Result<Response, Refusal> {

@@ -133,6 +133,8 @@ async fn the_log_is_read_from_its_end(test: TestDb) {
 async fn the_server_tells_what_it_needs(test: TestDb) {
     let console = Console::start(&test).await;
     let shown = console.get("/server").await;
+    assert!(shown["process"].is_null(), "only when it is asked for");
+    let shown = console.get("/server?process=true").await;
     assert!(shown["process"]["resident"].as_u64().is_some_and(|octets| octets > 0), "{shown}");
     assert!(text(&shown["build"], "rust").starts_with("rustc "), "{shown}");
     let listener = json!({ "name": "console", "port": 9090, "tls": "local" });

@@ -21,6 +21,9 @@ pub(super) const LOCKED: &str =
 WHERE host = $1 AND username > $2 AND username >= $3 AND username < $4
 AND deleted IS NULL AND (disabled OR locked_until > 0)
 AND (disabled OR locked_until > $6) ORDER BY username LIMIT $5";
+pub(super) const BEGUN: &str = "SELECT username FROM account
+WHERE host = $1 AND deleted IS NULL AND (disabled OR locked_until > 0)
+AND locked_from > $2 AND locked_from <= $3 AND (disabled OR locked_until > $3)";
 pub(super) const NAMED: &str =
     "SELECT id, username, created, disabled, locked_until, locked_from, lock_reason,
        name, email FROM account
@@ -68,6 +71,17 @@ pub async fn locked(
     let [host, after, start, end, limit] = bounds(host, range);
     let rows = tx.query(LOCKED, &[host, after, start, end, limit, now.into()]).await?;
     rows.iter().map(listed).collect()
+}
+
+/// The names of those whose lock-out holds at `now` and began after `since`.
+pub async fn locked_since(
+    tx: &mut Tx<'_>,
+    host: HostId,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<String>, StorageError> {
+    let rows = tx.query(BEGUN, params![host, since, now]).await?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// The users of these names, in their order. Names without account are left out.

@@ -64,7 +64,7 @@ async fn lists_walk_an_index(test: TestDb) {
     if test.db.dialect() == Dialect::Postgres {
         return;
     }
-    for sql in [store::BY_NAME, store::LOCKED, store::NAMED, store::SEARCH] {
+    for sql in [store::BY_NAME, store::LOCKED, store::BEGUN, store::NAMED, store::SEARCH] {
         let sql = format!("EXPLAIN QUERY PLAN {sql}");
         let values: Vec<Value> = (0..sql.matches('$').count()).map(|_| Value::Int(1)).collect();
         let plan = test

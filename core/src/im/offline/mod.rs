@@ -10,6 +10,7 @@ mod tests;
 mod turn;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -22,9 +23,14 @@ use crate::router::Out;
 use crate::session::{Duty, Shared};
 use crate::stanza::{Condition, Stanza};
 use crate::storage::{Append, Done, StorageError, Value, params};
+use crate::telemetry::Backoff;
 
 pub use policy::{Fate, OfflinePolicy, worth};
 pub use spool::Spool;
+
+/// How often a database that is away is asked for an account.
+const ASK_FIRST: Duration = Duration::from_millis(200);
+const ASK_CAP: Duration = Duration::from_secs(5);
 
 /// A message on its way into the table.
 struct Waiting {
@@ -53,15 +59,48 @@ impl Im {
         let (Fate::Store, Some(owner)) = (fate, owner) else {
             return settle(fate, &stanza, duty.as_ref(), out);
         };
-        let local = owner.local().unwrap_or_default().to_owned();
-        self.with_account(host, &local, out, move |im, account, out| match account {
-            Ok(Some(account)) => {
+        let local = local_of(&owner);
+        self.with_account(host, &local, out, move |im, account, out| match (account, duty) {
+            (Ok(Some(account)), duty) => {
                 let key = Key { host, account };
                 im.store(Waiting { key, owner, stanza, duty }, policy, out);
             }
+            // Its sender may have been told that it is safe: an archive has it.
+            (Err(error), Some(duty)) if error.is_transient() => {
+                im.store_later(host, local_of(&owner), stanza, duty);
+            }
             // RFC 6121 §8.5.1: no such account. If the database does not answer, an error is
-            // better than an acknowledgement that never comes.
-            Ok(None) | Err(_) => settle(Fate::Bounce, &stanza, duty.as_ref(), out),
+            // better than nothing.
+            (Ok(None) | Err(_), duty) => settle(Fate::Bounce, &stanza, duty.as_ref(), out),
+        });
+    }
+
+    /// The database does not say whose the message is. It waits in memory, as all messages do that
+    /// are to be stored meanwhile.
+    fn store_later(
+        self: &Arc<Self>,
+        host: HostId,
+        local: String,
+        stanza: Arc<Stanza>,
+        duty: Arc<Duty>,
+    ) {
+        let (im, stopping) = (self.clone(), self.tracker.soft().clone());
+        let stored = async move {
+            let mut backoff = Backoff::new(ASK_FIRST, ASK_CAP);
+            let is_away = |found: &Result<_, StorageError>| {
+                found.as_ref().is_err_and(StorageError::is_transient)
+            };
+            while is_away(&im.directory.find(host, &local).await) {
+                let random = u64::from_be_bytes(im.clock.random().bytes());
+                tokio::time::sleep(backoff.next_delay(random)).await;
+            }
+            let mut out = Out::default();
+            im.no_recipient(host, stanza, Some(duty), &mut out);
+            im.perform_late(out);
+        };
+        self.tracker.spawn("message without account", async move {
+            // A server that stops gives up: then it is in an archive, or nothing was promised.
+            stopping.run_until_cancelled(stored).await;
         });
     }
 
@@ -258,6 +297,10 @@ impl Im {
             Out::default()
         });
     }
+}
+
+fn local_of(owner: &Jid) -> String {
+    owner.local().unwrap_or_default().to_owned()
 }
 
 /// What is not stored is over: the sender learns it by an error, or not at all.

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 use crate::backend_tests;
@@ -319,6 +320,24 @@ async fn the_sender_is_released_by_the_commit() {
     eventually("it is released", async || !duty.is_awaited()).await;
     assert_eq!(world.rows("juliet").await, 1);
     assert_eq!(romeo.shared.watermark().unwrap().report(), 1);
+}
+
+#[tokio::test]
+async fn a_message_whose_account_cannot_be_looked_up_waits_for_the_database() {
+    let mut settings = testing::settings();
+    settings.offline_policy = Live::fixed(OfflinePolicy::Store);
+    let mut world = World::with(crate::storage::testing::sqlite().await, settings).await;
+    let juliet = world.online("juliet/balcony").await;
+    let duty = awaited(&world, &juliet);
+    let mut out = Out::default();
+    let stanza = stanza(&HI.replace("juliet", "romeo")).with_from(juliet.jid().clone());
+    world.is_away.store(true, Relaxed);
+    world.im.no_recipient(HostId::FIRST, Arc::new(stanza), Some(duty.clone()), &mut out);
+    world.perform(out).await;
+    assert!(duty.is_awaited() && inbox(&juliet).is_empty(), "it is neither safe nor refused");
+    world.is_away.store(false, Relaxed);
+    world.until_rows("romeo", 1).await;
+    eventually("it is released", async || !duty.is_awaited()).await;
 }
 
 #[tokio::test]

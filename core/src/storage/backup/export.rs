@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::format::{End, FORMAT, Header, Table, to_json};
-use super::{Progress, catalog};
+use super::{Progress, catalog, take_time};
 use crate::storage::{Db, Dialect, Row, StorageError, Tx, Value, params};
 
 /// Rows read at once.
@@ -24,6 +24,7 @@ pub async fn export(
             db.write(|tx| {
                 Box::pin(async move {
                     tx.script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+                    take_time(tx).await?;
                     write_all(tx, out, progress).await
                 })
             })

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use serde_json::Value as Json;
 
 use super::format::{End, FORMAT, Header, Table, from_json};
-use super::{OWN, Progress, catalog};
+use super::{OWN, Progress, catalog, take_time};
 use crate::storage::migrate::SCHEMA;
 use crate::storage::{Db, StorageError, Tx, Value};
 
@@ -48,6 +48,7 @@ struct Target {
 impl Reading {
     async fn run(mut self, tx: &mut Tx<'_>) -> Result<Imported, StorageError> {
         self.header()?;
+        take_time(tx).await?;
         self.known = catalog::tables(tx).await?;
         for table in self.known.iter().rev() {
             tx.script(&format!("DELETE FROM \"{table}\"")).await?;

@@ -18,8 +18,18 @@ pub use file::export_file;
 pub use import::{Imported, import};
 pub use snapshot::{restore_snapshot, snapshot};
 
+use super::{Dialect, StorageError, Tx};
+
 /// Told how far the work is: pages or rows done, and of how many where that is known.
 pub type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
 
 /// Tables that describe the database itself: they are not carried to another one.
 const OWN: [&str; 3] = ["lease", "migration", "schema_version"];
+
+/// Between two statements of this transaction a file is read or written, which may be slow.
+async fn take_time(tx: &mut Tx<'_>) -> Result<(), StorageError> {
+    match tx.dialect() {
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => tx.script("SET LOCAL idle_in_transaction_session_timeout = 0").await,
+    }
+}

@@ -23,8 +23,9 @@ pub(super) fn place(error: &tokio_postgres::Error, place: &str) -> StorageError 
         b"25006" => StorageError::ReadOnly(why),
         // Serialization failure, deadlock, lock not available.
         b"40001" | b"40P01" | b"55P03" => StorageError::Busy(why),
-        // Connection exceptions, insufficient resources, operator intervention, system errors.
-        [b'0', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => {
+        // Connection exceptions, insufficient resources, operator intervention, system errors; the
+        // transaction was idle for too long, and its connection is closed.
+        [b'0', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] | b"25P03" => {
             StorageError::Unreachable { place, why }
         }
         [b'2', b'3', ..] => StorageError::Constraint(why),

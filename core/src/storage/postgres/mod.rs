@@ -11,7 +11,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+};
 use futures_util::FutureExt;
 use tokio_postgres::AsyncMessage;
 
@@ -24,6 +26,11 @@ const POOL: usize = 8;
 
 /// How long to wait for a free connection before calling the database unreachable.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// What a process that was stopped, or cut off, in the middle of a transaction has locked is free again
+/// after this time: until then others may wait for it, even those who are to take over from it. Ours go
+/// from statement to statement within milliseconds.
+const NO_IDLE_TRANSACTIONS: &str = "SET idle_in_transaction_session_timeout = '2s'";
 
 /// How long a transaction of whoever leads this node in a cluster may take, connecting included.
 const IN_TIME: Duration = Duration::from_secs(2);
@@ -200,6 +207,10 @@ fn pool(url: &PostgresUrl, size: usize) -> Result<Pool, StorageError> {
         .runtime(deadpool_postgres::Runtime::Tokio1)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
+        .post_create(Hook::async_fn(|client, _| {
+            let set = client.batch_execute(NO_IDLE_TRANSACTIONS);
+            Box::pin(async move { set.await.map_err(HookError::Backend) })
+        }))
         .build()
         .map_err(|e| StorageError::Url(e.to_string()))
 }

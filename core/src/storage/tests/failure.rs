@@ -1,12 +1,14 @@
 //! Databases that are not there, not ours, damaged, full or away.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
 
 use super::super::testing;
 use super::super::{
     Append, DatabaseUrl, Db, Done, PostgresUrl, StorageError, Synchronous, Verify, params,
 };
-use super::{names, table};
+use super::{add, names, table};
 
 async fn open(url: &DatabaseUrl) -> Result<Db, StorageError> {
     Db::open(url, Synchronous::Normal).await
@@ -63,6 +65,39 @@ async fn a_database_that_does_not_exist_is_named() {
     let (server, _) = server.rsplit_once('/').unwrap();
     let error = open(&parse(&format!("{server}/no_such_database")).unwrap()).await.err().unwrap();
     assert!(matches!(error, StorageError::NoSuchDatabase { .. }), "{error}");
+}
+
+/// As of a process that is stopped in the middle of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_transaction_that_stands_still_has_locked_is_freed() {
+    let name = "storage::tests::failure::what_a_transaction_that_stands_still_has_locked_is_freed";
+    let Some(test) = testing::postgres(name).await else { return };
+    let db = &test.db;
+    table(db).await;
+    let rename = "UPDATE t SET name = $1";
+    db.write(|tx| Box::pin(add(tx, "first"))).await.unwrap();
+    let (locked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (has_locked, may_go_on) = (locked.clone(), go_on.clone());
+    let stands_still = db.write(move |tx| {
+        Box::pin(async move {
+            tx.execute(rename, params!["stopped"]).await?;
+            has_locked.notify_one();
+            may_go_on.notified().await;
+            tx.execute(rename, params!["stopped, and gone on"]).await
+        })
+    });
+    let takes_over = async {
+        locked.notified().await;
+        let write = db.write(|tx| Box::pin(async { tx.execute(rename, params!["other"]).await }));
+        let written = write.await;
+        go_on.notify_one();
+        written
+    };
+    let (stopped, written) = tokio::join!(stands_still, takes_over);
+    assert_eq!(written.unwrap(), 1);
+    let error = stopped.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    assert_eq!(names(db).await, ["other"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,6 +36,11 @@ pub static INBAND: Property<bool> = Property::new(
     || false,
     "Whether anybody may make an account by client (XEP-0077).",
 );
+pub static PASSWORD_CHANGE: Property<bool> = Property::new(
+    "registration.password-change",
+    || true,
+    "Whether clients may change the password of their account (XEP-0077).",
+);
 pub static PER_HOUR: Property<u32> = Property::new(
     "limits.registrations-per-hour",
     || 10,
@@ -43,13 +48,14 @@ pub static PER_HOUR: Property<u32> = Property::new(
 );
 
 /// The properties of this module.
-pub static PROPERTIES: [&dyn Declared; 2] = [&INBAND, &PER_HOUR];
+pub static PROPERTIES: [&dyn Declared; 3] = [&INBAND, &PASSWORD_CHANGE, &PER_HOUR];
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Who may register, and how fast.
 pub struct Registration {
     open: Live<bool>,
+    password_change: Live<bool>,
     per_hour: Live<u32>,
     clock: Clock,
     /// The buckets for the rate at which they were made.
@@ -60,7 +66,8 @@ impl Registration {
     pub fn new(properties: &Properties, clock: &Clock) -> Registration {
         let per_hour = properties.live(&PER_HOUR);
         let attempts = Mutex::new((per_hour.get(), buckets(per_hour.get())));
-        Registration { open: properties.live(&INBAND), per_hour, clock: clock.clone(), attempts }
+        let (open, password_change) = (properties.live(&INBAND), properties.live(&PASSWORD_CHANGE));
+        Registration { open, password_change, per_hour, clock: clock.clone(), attempts }
     }
 
     pub fn is_open(&self) -> bool {
@@ -155,18 +162,11 @@ fn registered(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) 
     let (services, host) = (services.clone(), question.host());
     let stanza = question.request.stanza.clone();
     if question.payload.child("remove", ns::REGISTER).is_some() {
-        // §3.2: the answer goes first, the sessions end after it.
-        answer(&stanza, Reply::Done, out);
-        out.wait(async move {
-            let removed = services.removal.remove(host, &own).await;
-            removed.unwrap_or_else(|error| {
-                tracing::error!(%error, username = own, "an account was not removed");
-                Out::default()
-            })
-        });
+        out.wait(cancel(services, host, own, stanza));
         return Reply::Later;
     }
     match fields(question.payload) {
+        _ if !services.registration.password_change.get() => Condition::NotAllowed.into(),
         (Some(username), Some(password)) if username == own => {
             out.wait(async move {
                 let mut out = Out::default();
@@ -180,6 +180,24 @@ fn registered(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) 
         (Some(_), Some(_)) => Condition::NotAllowed.into(),
         _ => Condition::BadRequest.into(),
     }
+}
+
+/// §3.2: the answer goes first, the sessions end after it.
+async fn cancel(services: Arc<Services>, host: HostId, own: String, stanza: Stanza) -> Out {
+    let mut out = Out::default();
+    if let Err(error) = services.removal.release(host, &own).await {
+        answer(&stanza, refusal(error), &mut out);
+        return out;
+    }
+    answer(&stanza, Reply::Done, &mut out);
+    out.wait(async move {
+        let removed = services.removal.remove(host, &own).await;
+        removed.unwrap_or_else(|error| {
+            tracing::error!(%error, username = own, "an account was not removed");
+            Out::default()
+        })
+    });
+    out
 }
 
 fn form() -> Element {
@@ -205,6 +223,8 @@ fn fields(payload: &Element) -> (Option<String>, Option<String>) {
 fn refusal(error: AccountError) -> Reply {
     let condition = match &error {
         AccountError::NameTaken => Condition::Conflict,
+        // XEP-0077 §3.2, table 1.
+        AccountError::LastAdministrator => Condition::Forbidden,
         AccountError::NoSuchAccount => Condition::ItemNotFound,
         AccountError::Name(_) | AccountError::Password(_) => Condition::NotAcceptable,
         AccountError::Overloaded(_) => Condition::ResourceConstraint,

@@ -3,6 +3,7 @@
 use crate::licence::{Refusal, Standing};
 use crate::membership::judge::SILENT;
 use crate::membership::{About, Member, Snapshot};
+use crate::protocol;
 
 /// By what a node is admitted, and what this node is.
 #[derive(Clone, Debug)]
@@ -61,9 +62,8 @@ impl Terms {
                 let (theirs, ours) = (theirs.clone(), ours.clone());
                 return Err(NotAdmitted::Domain { theirs, ours });
             }
-            // Each version works with the one before.
             let (theirs, ours) = (about.protocol, row.about.protocol);
-            if theirs.abs_diff(ours) > 1 {
+            if !protocol::is_near(theirs, ours) {
                 let name = row.about.name.clone();
                 return Err(NotAdmitted::Protocol { theirs, ours, name });
             }

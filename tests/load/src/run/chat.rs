@@ -187,5 +187,6 @@ fn row(options: &Chat) -> String {
     };
     let sm = if options.sm { ", SM" } else { "" };
     let Chat { target, .. } = options;
-    format!("chat, {}, {} users, {load}{sm}", target.tls.name(), target.users)
+    let nodes = if target.other_port.is_some() { ", between two nodes" } else { "" };
+    format!("chat, {}, {} users, {load}{sm}{nodes}", target.tls.name(), target.users)
 }

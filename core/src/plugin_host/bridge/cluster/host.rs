@@ -182,7 +182,8 @@ impl ClusterHost for ClusterApi {
 
     fn acknowledged(&self, from: Node, acks: RSlice<'_, Ack>) -> Res<()> {
         let acks: SmallVec<[_; 16]> = acks.iter().map(convert::ack).collect();
-        self.take(|nodes| nodes.acknowledged(convert::node(from), &acks))
+        // What became of a message is so, whether this node may act or not, and is told only once.
+        self.hear(|nodes| nodes.acknowledged(convert::node(from), &acks))
     }
 
     fn ready(&self, node: Node) {
