@@ -4,6 +4,7 @@
 //! authority.
 
 mod config;
+mod one_thread;
 mod queue;
 mod thread;
 
@@ -65,6 +66,7 @@ impl Zenoh {
     pub fn new(identity: Identity, wanted: &str) -> Result<Zenoh> {
         // The engine asks for the process's provider; there is only this one.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        one_thread::ensure();
         let place = Mutex::new(place(wanted)?);
         Ok(Zenoh { identity, wanted: wanted.to_owned(), place })
     }
