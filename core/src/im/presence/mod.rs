@@ -17,6 +17,7 @@ use crate::events;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
+use crate::router::guests::Phase;
 use crate::session::{Directed, Entry, Envelope, Session, Shared, ToOverride};
 use crate::stanza::{Condition, Kind, Marks, PresenceType, Stanza, StanzaError};
 use crate::storage::{Append, Done, params};
@@ -151,7 +152,9 @@ impl Im {
 
     /// Presence for a bare address: straight to the mailboxes when it is ours.
     fn send(&self, presence: &Arc<Stanza>, to: &Jid, out: &mut Out) {
-        if self.hosts.find(to.domain()).is_some() && to.local().is_some() {
+        let kind = presence.head.kind;
+        let is_watched = self.guests.get().is_some_and(|g| g.watch(Phase::ToAccount, kind));
+        if self.hosts.find(to.domain()).is_some() && to.local().is_some() && !is_watched {
             self.fan_out(presence, &self.sessions(to, Entry::is_available), out);
         } else {
             out.route(Stanza::clone(presence).with_to(to.clone()));

@@ -3,6 +3,7 @@
 mod audit;
 mod cluster;
 mod commands;
+mod disco;
 mod endpoints;
 pub mod events;
 mod fetch;
@@ -15,6 +16,7 @@ mod people;
 mod properties;
 mod registrar;
 mod route;
+mod sources;
 mod sql;
 mod stanza;
 mod stanzas;
@@ -28,7 +30,7 @@ use std::time::Duration;
 
 use async_ffi::FfiFuture;
 use hearth_plugin_api::abi::{Fut, HandlerRef, HostRef};
-use hearth_plugin_api::{Error, Offer, to_abi};
+use hearth_plugin_api::{Error, ErrorKind, Offer, to_abi};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +38,8 @@ use tokio::sync::oneshot;
 
 use super::guard::{Guard, stopped};
 use super::manifest::Manifest;
+use super::parking::Parking;
+use crate::admin::Gate;
 use crate::auth::accounts::Accounts;
 use crate::clock::{Clock, Timestamp};
 use crate::events::Events;
@@ -43,6 +47,8 @@ use crate::http::Routes;
 use crate::im::Im;
 use crate::properties::Properties;
 use crate::router::Router;
+use crate::router::guests::Hung;
+use crate::services::disco::Disco;
 use crate::shutdown::Tracker;
 use crate::storage::Db;
 use crate::telemetry::Metrics;
@@ -66,8 +72,12 @@ pub struct Seams {
     pub im: Arc<Im>,
     pub router: Arc<Router>,
     pub cluster: ClusterSeam,
+    pub disco: Arc<Disco>,
     /// What everybody reaches (7070, 7443).
     pub public: Arc<Routes>,
+    /// What administrators reach (9090, 9091), and who finds out whether one is.
+    pub console: Arc<Routes>,
+    pub gate: Arc<Gate>,
     /// The folder below which each plugin has one of its own.
     pub data: PathBuf,
     pub started: Timestamp,
@@ -84,6 +94,7 @@ pub(super) struct Guest {
     pub queue: route::Queue,
     pub series: metrics::Series,
     pub notices: Arc<notices::Notices>,
+    pub parking: Arc<Parking>,
     /// Where futures of ours run, whoever polls them.
     pub runtime: tokio::runtime::Handle,
 }
@@ -101,6 +112,7 @@ impl Guest {
             queue: route::Queue::start(seams, guard),
             series: metrics::Series::default(),
             notices: Arc::default(),
+            parking: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
         })
     }
@@ -180,15 +192,31 @@ pub struct Hooks {
     pub pages: Pages,
     pub notices: Arc<notices::Notices>,
     ears: Vec<Arc<events::Ear>>,
-    undo: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    pub parking: Arc<Parking>,
+    hung: Hung,
+    undo: Mutex<Vec<Undo>>,
+    late: Mutex<Vec<Undo>>,
     /// What is taken out once the plugin has stopped.
-    last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    last: Mutex<Option<Undo>>,
 }
+
+type Undo = Box<dyn FnOnce() + Send>;
 
 impl Hooks {
     /// Takes out what calls the plugin.
     pub fn close(&self) {
-        let undo = std::mem::take(&mut *self.undo.lock());
+        self.undo_all(&self.undo);
+        self.undo_all(&self.late);
+    }
+
+    /// Takes out what a successor cannot take over; for that, traffic waits from now on.
+    pub fn suspend(&self) {
+        self.parking.begin();
+        self.undo_all(&self.undo);
+    }
+
+    fn undo_all(&self, undo: &Mutex<Vec<Undo>>) {
+        let undo = std::mem::take(&mut *undo.lock());
         undo.into_iter().rev().for_each(|undo| undo());
     }
 
@@ -203,6 +231,11 @@ impl Hooks {
         last.into_iter().for_each(|undo| undo());
     }
 
+    /// Undone when the successor is there, or when none comes.
+    fn undo_late(&self, undo: impl FnOnce() + Send + 'static) {
+        self.late.lock().push(Box::new(undo));
+    }
+
     fn undo(&self, undo: impl FnOnce() + Send + 'static) {
         self.undo.lock().push(Box::new(undo));
     }
@@ -212,12 +245,28 @@ impl Hooks {
     }
 }
 
-/// Hangs in what the plugin offers. On an error nothing of it stays.
-pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, String> {
-    let mut hooks = Hooks { notices: guest.notices.clone(), ..Hooks::default() };
+/// Hangs in what the plugin offers, in place of what its predecessor had. On an error nothing of it
+/// stays.
+pub(super) fn open(
+    guest: &Arc<Guest>,
+    registered: Registered,
+    before: Option<&Hooks>,
+) -> Result<Hooks, String> {
+    let (notices, parking) = (guest.notices.clone(), guest.parking.clone());
+    let mut hooks = Hooks { notices, parking, ..Hooks::default() };
     let declared = guest.clone();
     hooks.undo(move || properties::withdraw(&declared));
-    match open_all(guest, registered, &mut hooks) {
+    let opened = open_all(guest, registered, &mut hooks);
+    let guests = guest.seams.router.guests.clone();
+    let nothing = Hung::default();
+    let old = before.map_or(&nothing, |before| &before.hung);
+    let opened = opened.and_then(|()| guests.swap(old, &hooks.hung).map_err(|what| taken(&what)));
+    let hung = hooks.hung.clone();
+    hooks.undo_late(move || {
+        // Taking something out is in nobody's way.
+        let _ = guests.swap(&hung, &Hung::default());
+    });
+    match opened {
         Ok(()) => Ok(hooks),
         Err(error) => {
             hooks.close();
@@ -227,12 +276,17 @@ pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, 
     }
 }
 
+fn taken(what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("another plugin has {what} already"))
+}
+
 fn open_all(guest: &Arc<Guest>, registered: Registered, hooks: &mut Hooks) -> Result<(), Error> {
+    let said = disco::open(guest, &registered, hooks)?;
     for (spec, step) in registered.steps {
         steps::open(guest, spec, step, hooks)?;
     }
     for (spec, handler) in registered.stanzas {
-        stanzas::open(guest, spec, handler, hooks)?;
+        stanzas::open(guest, spec, handler, &said, hooks)?;
     }
     if let Some(offered) = &registered.cluster {
         cluster::open(guest, offered, hooks)?;
@@ -252,8 +306,10 @@ fn open_one(
     hooks: &mut Hooks,
 ) -> Result<(), Error> {
     match (offer, handler) {
-        // Both are dealt with before the start.
+        // Dealt with before the start.
         (Offer::Property(_) | Offer::Migrations { .. }, _) => {}
+        // Dealt with before the components that they are about.
+        (Offer::Feature { .. } | Offer::Identity(_), _) => {}
         (Offer::Tab(tab), _) => hooks.pages.tabs.push(tab),
         (Offer::Page(page), Some(handler)) => hooks.pages.add(page, handler),
         (Offer::Command(command), Some(handler)) => hooks.commands.add(command, handler),
@@ -261,6 +317,10 @@ fn open_one(
             endpoints::open(guest, endpoint, handler, hooks)?;
         }
         (Offer::Events { kinds }, Some(handler)) => events::open(guest, &kinds, handler, hooks),
+        (Offer::Auth(source), Some(handler)) => sources::open_auth(guest, &source, handler, hooks),
+        (Offer::Directory(source), Some(handler)) => {
+            sources::open_directory(guest, &source, handler, hooks);
+        }
         (Offer::Timer(timer), Some(handler)) => timers::open(guest, timer, handler),
         (other, _) => {
             let name = serde_json::to_value(&other)?["offer"].take();

@@ -207,7 +207,8 @@ fn refusal(error: AccountError) -> Reply {
         AccountError::NameTaken => Condition::Conflict,
         AccountError::NoSuchAccount => Condition::ItemNotFound,
         AccountError::Name(_) | AccountError::Password(_) => Condition::NotAcceptable,
-        AccountError::Overloaded(_) => Condition::ResourceConstraint,
+        AccountError::Elsewhere => Condition::NotAllowed,
+        AccountError::Overloaded(_) | AccountError::Away(_) => Condition::ResourceConstraint,
         AccountError::Storage(storage) => {
             tracing::error!(error = %storage, "an account cannot be changed");
             return Condition::InternalServerError.into();
