@@ -227,6 +227,32 @@ def test_a_component_and_requests_survive_a_reload(server, stage):
     romeo.expect_nothing()
 
 
+def test_a_component_keeps_the_order_across_reloads(server, stage):
+    romeo = stage.enter("romeo")
+    done = threading.Event()
+    sent, seen = [], []
+
+    def talk():
+        while not done.is_set():
+            batch = [f"{len(sent) + number}" for number in range(100)]
+            sent.extend(batch)
+            for text in batch:
+                romeo.message("romeo@trial.localhost", text)
+            for _ in batch:
+                answer = romeo.expect(lambda s: s.get("from") == "romeo@trial.localhost", "an echo")
+                seen.append(answer.findtext(f"{{{ns.CLIENT}}}body"))
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        for _ in range(10):
+            assert server.api("POST", "/plugins/trial/reload")["state"] == "running"
+    finally:
+        done.set()
+        talking.join()
+    assert seen == sent and len(sent) > 200
+
+
 def test_a_version_that_does_not_start_leaves_the_old_one_at_work(server, stage):
     romeo, juliet = stage.enter("romeo"), stage.enter("juliet")
     with pytest.raises(Exception, match="does not want to"):

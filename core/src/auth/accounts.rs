@@ -192,6 +192,10 @@ impl Accounts {
         profile: Profile,
     ) -> Result<AccountId, AccountError> {
         let key = key(host, username)?;
+        // Whom a directory knows is there, though his account may not be made yet.
+        if self.providers.user(&key.1).await?.is_some() {
+            return Err(AccountError::NameTaken);
+        }
         let credentials = self.derive(password).await?;
         let (name, now) = (key.1.clone(), self.clock.now());
         let created = self.db.try_write(move |tx| {
@@ -240,6 +244,21 @@ impl Accounts {
             })
         });
         self.changed(Kind::UserPassword, &key, replaced.await)
+    }
+
+    /// Replaces a password at the wish of the prepared user himself. What was kept elsewhere does not
+    /// come here while its source is out of service: an administrator may bring it, not the user.
+    pub async fn set_own_password(
+        &self,
+        host: HostId,
+        username: &str,
+        password: &str,
+    ) -> Result<AccountId, AccountError> {
+        let login = self.find(host, username).await?.ok_or(AccountError::NoSuchAccount)?;
+        if login.credentials.for_password().is_none() && !self.providers.check_passwords() {
+            return Err(AccountError::Elsewhere);
+        }
+        self.set_password(host, username, password).await
     }
 
     /// Refuses logins as `lockout` says, or with `None` no longer. Existing sessions are the
@@ -389,9 +408,17 @@ impl Accounts {
         if verdict != Verified::Accepted {
             return Ok(Standing::Unknown);
         }
+        // A directory may lock out whom a source of passwords, or an account of old, would let in.
+        let person = self.providers.user(username).await?;
+        if person.as_ref().is_some_and(|person| person.disabled) {
+            return Ok(Standing::Disabled);
+        }
         let login = match self.find(host, username).await? {
             Some(login) => Some(login),
-            None => self.make(&(host, username.into()), Profile::default()).await?,
+            None => {
+                let profile = person.map(|person| person.profile).unwrap_or_default();
+                self.make(&(host, username.into()), profile).await?
+            }
         };
         Ok(login.map_or(Standing::Unknown, |login| login.standing(self.clock.now())))
     }

@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use super::*;
 use crate::auth::plain::prepare_password;
 use crate::auth::providers::Credentials;
-use crate::auth::providers::tests::{book, door};
+use crate::auth::providers::tests::{book, disabled, door};
 use crate::shutdown::Tracker;
 use crate::storage::migrate;
 use crate::storage::testing::{TestDb, backend_tests};
@@ -24,6 +24,9 @@ backend_tests! {
     a_user_of_a_directory_is_there_before_he_signs_in,
     a_source_that_is_away_lets_nobody_in,
     a_password_is_changed_where_it_is_kept,
+    whom_a_directory_disables_stays_out,
+    a_name_of_a_directory_is_taken,
+    a_password_kept_elsewhere_stays_there_without_its_source,
 }
 
 async fn accounts(test: &TestDb) -> Accounts {
@@ -197,4 +200,39 @@ async fn a_password_is_changed_where_it_is_kept(test: TestDb) {
     assert!(accounts.find(HOST, "romeo").await.unwrap().unwrap().credentials.0.is_empty());
     accounts.set_password(HOST, "juliet", "new").await.unwrap();
     assert!(matches!(verify(&accounts, "juliet", "new").await, Standing::Active(_)));
+}
+
+async fn whom_a_directory_disables_stays_out(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let providers = accounts.providers();
+    providers.add_credentials(door(10, Ok(("romeo", "secret"))));
+    providers.add_users(disabled("romeo"));
+    assert_eq!(verify(&accounts, "romeo", "secret").await, Standing::Disabled);
+    assert!(!accounts.exists(HOST, "romeo").await.unwrap());
+    // Nor does an account help that was made before.
+    providers.add_credentials(door(10, Ok(("nurse", "secret"))));
+    assert!(matches!(verify(&accounts, "nurse", "secret").await, Standing::Active(_)));
+    providers.add_users(disabled("nurse"));
+    assert_eq!(verify(&accounts, "nurse", "secret").await, Standing::Disabled);
+}
+
+async fn a_name_of_a_directory_is_taken(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.providers().add_users(book("nurse"));
+    assert_eq!(accounts.create(HOST, "nurse", "mine").await, Err(AccountError::NameTaken));
+    accounts.create(HOST, "romeo", "mine").await.unwrap();
+}
+
+async fn a_password_kept_elsewhere_stays_there_without_its_source(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let providers = accounts.providers().clone();
+    let source: Arc<dyn Credentials> = door(10, Ok(("romeo", "secret")));
+    providers.add_credentials(source.clone());
+    let Standing::Active(romeo) = verify(&accounts, "romeo", "secret").await else { panic!() };
+    assert_eq!(accounts.set_own_password(HOST, "romeo", "new").await, Ok(romeo));
+    providers.remove_credentials(&source);
+    let refused = accounts.set_own_password(HOST, "romeo", "mine").await;
+    assert_eq!(refused, Err(AccountError::Elsewhere));
+    assert_eq!(accounts.set_password(HOST, "romeo", "given").await, Ok(romeo));
+    assert_eq!(accounts.set_own_password(HOST, "romeo", "mine").await, Ok(romeo));
 }

@@ -35,8 +35,8 @@ impl Credentials for Door {
     }
 }
 
-/// Knows one user and his group.
-pub struct Book(pub Title, pub &'static str);
+/// Knows one user, whether he is disabled, and his group.
+pub struct Book(pub Title, pub &'static str, pub bool);
 
 impl Users for Book {
     fn title(&self) -> &Title {
@@ -45,7 +45,7 @@ impl Users for Book {
 
     fn user(&self, name: &str) -> Answer<Option<Person>> {
         let profile = Profile { name: Some("From a book".to_owned()), email: None };
-        let found = (name == self.1).then_some(Person { profile, disabled: false });
+        let found = (name == self.1).then_some(Person { profile, disabled: self.2 });
         async move { Ok(found) }.boxed()
     }
 
@@ -61,7 +61,14 @@ impl Users for Book {
 }
 
 pub fn book(name: &'static str) -> Arc<Book> {
-    Arc::new(Book(Title { name: "book".into(), plugin: "trial".into(), priority: 10 }, name))
+    let title = Title { name: "book".into(), plugin: "trial".into(), priority: 10 };
+    Arc::new(Book(title, name, false))
+}
+
+/// A book that says of its user that he may not sign in.
+pub fn disabled(name: &'static str) -> Arc<Book> {
+    let title = Title { name: "book".into(), plugin: "trial".into(), priority: 10 };
+    Arc::new(Book(title, name, true))
 }
 
 async fn verdict(doors: &[Arc<Door>], user: &str, password: &str) -> Result<Verified, String> {

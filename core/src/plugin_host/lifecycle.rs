@@ -215,10 +215,17 @@ impl PluginHost {
         let (marker, name) = (self.marker(), row.file.clone());
         crate::config::write_atomically(&marker, name.as_bytes(), 0o600)
             .map_err(|error| format!("no note of its start can be made: {error}"))?;
-        let launched = tokio::time::timeout(START, self.bring_up(row, seams, old)).await;
+        let limits = &self.settings.max_faults;
+        let guard = Guard::new(&row.manifest.id, &self.clock, &self.tracker, limits);
+        let launched = tokio::time::timeout(START, self.bring_up(row, seams, old, &guard)).await;
         self.unmark();
         let late = || Err(format!("it did not start within {} s", START.as_secs()));
-        let instance = Arc::new(launched.unwrap_or_else(|_| late())?);
+        let launched = launched.unwrap_or_else(|_| late());
+        if launched.is_err() {
+            // What it has begun by itself has no server any more.
+            guard.close(Duration::ZERO).await;
+        }
+        let instance = Arc::new(launched?);
         let id = row.manifest.id.clone();
         let guard = instance.guard.clone();
         for (other, running) in &*self.running.read() {
@@ -236,11 +243,10 @@ impl PluginHost {
         row: &PluginRow,
         seams: &Arc<Seams>,
         old: Option<&Instance>,
+        guard: &Arc<Guard>,
     ) -> Result<Instance, String> {
         let manifest = Arc::new(row.manifest.clone());
-        let limits = &self.settings.max_faults;
-        let guard = Guard::new(&manifest.id, &self.clock, &self.tracker, limits);
-        let guest = Guest::new(seams, &guard, &manifest);
+        let guest = Guest::new(seams, guard, &manifest);
         let host = bridge::host(&guest);
         let (file, expected, registering) = (self.file(row), row.sha256, guest.clone());
         let folder = seams.data.join(&manifest.id);
@@ -259,13 +265,19 @@ impl PluginHost {
         let bug = || Err("the server could not load it: see its log".to_owned());
         let (plugin, registered) = apart(create).await.unwrap_or_else(bug)?;
         registered.prepare(&guest).await?;
-        if let Err(error) = guard.later("start", START, || plugin.start()).await {
-            guard.close(Duration::ZERO).await;
-            return Err(error.message);
-        }
-        let hooks = bridge::open(&guest, registered, old.map(|old| &old.hooks))?;
+        let started = guard.later("start", START, || plugin.start()).await;
+        started.map_err(|error| error.message)?;
+        let hooks = match bridge::open(&guest, registered, old.map(|old| &old.hooks)) {
+            Ok(hooks) => hooks,
+            Err(why) => {
+                // Why it does not run is known; how it stops says nothing more.
+                let deadline = STOP.as_millis() as u64;
+                let _ = guard.later("stop", STOP, || plugin.stop(deadline)).await;
+                return Err(why);
+            }
+        };
         let version = row.manifest.version.clone();
-        Ok(Instance { guard, plugin, version, hooks })
+        Ok(Instance { guard: guard.clone(), plugin, version, hooks })
     }
 
     /// Stops the running instance of a plugin. False when none runs.

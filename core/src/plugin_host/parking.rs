@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 const LONGEST: Duration = Duration::from_secs(5);
 /// Stanzas that may wait at a time.
 const MOST: usize = 10_000;
+/// Octets of theirs.
+const MOST_OCTETS: usize = 64 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -28,12 +30,14 @@ pub struct Parking {
     /// Set from the begin on: looked at for each stanza.
     begun: AtomicBool,
     waiting: AtomicUsize,
+    octets: AtomicUsize,
 }
 
 impl Default for Parking {
     fn default() -> Parking {
         let (begun, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Parking { state: watch::Sender::new(State::Open), begun, waiting }
+        let octets = AtomicUsize::new(0);
+        Parking { state: watch::Sender::new(State::Open), begun, waiting, octets }
     }
 }
 
@@ -68,32 +72,43 @@ impl Parking {
         let _ = self.state.subscribe().wait_for(|state| *state != State::Open).await;
     }
 
-    /// Waits until it is over. True: go on with the successor.
-    pub async fn over(&self) -> bool {
-        let is_over = |state: &State| matches!(state, State::Resumed | State::GivenUp);
+    /// Resolves when it is known whether a successor comes, however late.
+    pub async fn settled(&self) {
+        let _ = self.state.subscribe().wait_for(is_over).await;
+    }
+
+    /// Waits with so many octets until it is over. True: go on with the successor.
+    pub async fn over(&self, octets: usize) -> bool {
         let until = match *self.state.borrow() {
             State::Parked(until) => until,
             state => return state == State::Resumed,
         };
-        let _place = match self.waiting.fetch_add(1, Ordering::AcqRel) {
-            waiting if waiting < MOST => Place(&self.waiting),
-            _ => {
-                drop(Place(&self.waiting));
-                return false;
-            }
-        };
+        let waiting = self.waiting.fetch_add(1, Ordering::AcqRel);
+        let held = self.octets.fetch_add(octets, Ordering::AcqRel);
+        let _place = Place { parking: self, octets };
+        if waiting >= MOST || held.saturating_add(octets) > MOST_OCTETS {
+            return false;
+        }
         let mut state = self.state.subscribe();
         let over = timeout_at(until, state.wait_for(is_over)).await;
         over.is_ok_and(|state| state.is_ok_and(|state| *state == State::Resumed))
     }
 }
 
+fn is_over(state: &State) -> bool {
+    matches!(state, State::Resumed | State::GivenUp)
+}
+
 /// Given back when it is dropped.
-struct Place<'p>(&'p AtomicUsize);
+struct Place<'p> {
+    parking: &'p Parking,
+    octets: usize,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.parking.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.parking.octets.fetch_sub(self.octets, Ordering::AcqRel);
     }
 }
 
@@ -107,34 +122,43 @@ mod tests {
     async fn what_waits_goes_on_with_the_successor() {
         let parking = Parking::default();
         parking.begin();
-        let mut waiting = Box::pin(parking.over());
+        let mut waiting = Box::pin(parking.over(1));
         assert_eq!((&mut waiting).now_or_never(), None);
         parking.resume();
         assert!(waiting.await);
-        assert!(parking.over().await, "who comes late goes on at once");
+        assert!(parking.over(1).await, "who comes late goes on at once");
     }
 
     #[tokio::test]
     async fn nobody_waits_longer_than_he_may_or_in_vain() {
         let parking = Parking::default();
         parking.begin_for(Duration::from_millis(1));
-        assert!(!parking.over().await);
-        assert!(!parking.over().await, "the time counts from the begin");
+        assert!(!parking.over(1).await);
+        assert!(!parking.over(1).await, "the time counts from the begin");
         let other = Parking::default();
         other.begin();
         other.give_up();
-        assert!(!other.over().await);
+        assert!(!other.over(1).await);
     }
 
     #[tokio::test]
     async fn only_so_many_wait() {
         let parking = Parking::default();
         parking.begin();
-        let mut waiting: Vec<_> = (0..=MOST).map(|_| Box::pin(parking.over())).collect();
+        let mut waiting: Vec<_> = (0..=MOST).map(|_| Box::pin(parking.over(1))).collect();
         let answers: Vec<_> = waiting.iter_mut().map(|over| over.now_or_never()).collect();
         assert!(answers[..MOST].iter().all(Option::is_none));
         assert_eq!(answers[MOST], Some(false));
         drop(waiting);
         assert_eq!(parking.waiting.load(Ordering::Relaxed), 0);
+        let mut large = Box::pin(parking.over(MOST_OCTETS));
+        assert_eq!((&mut large).now_or_never(), None);
+        assert_eq!(
+            parking.over(1).now_or_never(),
+            Some(false),
+            "nor more octets than there may be"
+        );
+        drop(large);
+        assert_eq!(parking.octets.load(Ordering::Relaxed), 0);
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod cluster;
 mod commands;
+mod components;
 mod disco;
 mod endpoints;
 pub mod events;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use async_ffi::FfiFuture;
 use hearth_plugin_api::abi::{Fut, HandlerRef, HostRef};
-use hearth_plugin_api::{Error, ErrorKind, Offer, to_abi};
+use hearth_plugin_api::{Error, ErrorKind, Offer, StanzasSpec, to_abi};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -194,6 +195,9 @@ pub struct Hooks {
     ears: Vec<Arc<events::Ear>>,
     pub parking: Arc<Parking>,
     hung: Hung,
+    inboxes: Vec<(String, components::Inbox)>,
+    /// What begins once it has taken over.
+    begin: Mutex<Vec<Undo>>,
     undo: Mutex<Vec<Undo>>,
     late: Mutex<Vec<Undo>>,
     /// What is taken out once the plugin has stopped.
@@ -256,7 +260,7 @@ pub(super) fn open(
     let mut hooks = Hooks { notices, parking, ..Hooks::default() };
     let declared = guest.clone();
     hooks.undo(move || properties::withdraw(&declared));
-    let opened = open_all(guest, registered, &mut hooks);
+    let opened = open_all(guest, registered, before, &mut hooks);
     let guests = guest.seams.router.guests.clone();
     let nothing = Hung::default();
     let old = before.map_or(&nothing, |before| &before.hung);
@@ -267,7 +271,10 @@ pub(super) fn open(
         let _ = guests.swap(&hung, &Hung::default());
     });
     match opened {
-        Ok(()) => Ok(hooks),
+        Ok(()) => {
+            std::mem::take(&mut *hooks.begin.lock()).into_iter().for_each(|begin| begin());
+            Ok(hooks)
+        }
         Err(error) => {
             hooks.close();
             hooks.close_last();
@@ -280,13 +287,26 @@ fn taken(what: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("another plugin has {what} already"))
 }
 
-fn open_all(guest: &Arc<Guest>, registered: Registered, hooks: &mut Hooks) -> Result<(), Error> {
+fn open_all(
+    guest: &Arc<Guest>,
+    registered: Registered,
+    before: Option<&Hooks>,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
     let said = disco::open(guest, &registered, hooks)?;
     for (spec, step) in registered.steps {
         steps::open(guest, spec, step, hooks)?;
     }
     for (spec, handler) in registered.stanzas {
-        stanzas::open(guest, spec, handler, &said, hooks)?;
+        match spec {
+            StanzasSpec::Iq(spec) => stanzas::open_iq(guest, &spec, handler, hooks),
+            StanzasSpec::Component(spec) => {
+                let before = before.map_or(&[][..], |before| &before.inboxes);
+                let said = said.of(&spec.label);
+                components::open(guest, (&spec, handler), (said, before), hooks)?;
+            }
+            _ => return Err(Error::unsupported("this server has no such handler of stanzas")),
+        }
     }
     if let Some(offered) = &registered.cluster {
         cluster::open(guest, offered, hooks)?;

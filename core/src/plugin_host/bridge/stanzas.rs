@@ -1,42 +1,19 @@
-//! IQ handlers and sub-domains: stanzas that are for a plugin.
+//! IQ handlers: requests that are for a plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_plugin_api::abi::{StanzaBuf, StanzasRef};
-use hearth_plugin_api::{ComponentSpec, IqSpec};
-use hearth_plugin_api::{Error, ErrorKind, StanzasSpec};
+use hearth_plugin_api::{Error, ErrorKind, IqSpec};
 
-use super::disco::OfComponents;
 use super::{Guest, Hooks, stanza};
-use crate::host::HostId;
-use crate::jid::Jid;
-use crate::ns;
-use crate::router::{IqHandler, Out, Remote, Request, Target};
-use crate::services::disco::Said;
+use crate::router::{IqHandler, Out, Request, Target};
 use crate::stanza::{Condition, IqType, Kind, Stanza};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(super) fn open(
-    guest: &Arc<Guest>,
-    spec: StanzasSpec,
-    handler: StanzasRef,
-    said: &OfComponents,
-    hooks: &mut Hooks,
-) -> Result<(), Error> {
+pub(super) fn open_iq(guest: &Arc<Guest>, spec: &IqSpec, handler: StanzasRef, hooks: &mut Hooks) {
     let handler = Arc::new(handler);
-    match spec {
-        StanzasSpec::Iq(spec) => {
-            open_iq(guest, &spec, &handler, hooks);
-            Ok(())
-        }
-        StanzasSpec::Component(spec) => open_component(guest, &spec, handler, said, hooks),
-        _ => Err(Error::unsupported("this server has no such handler of stanzas")),
-    }
-}
-
-fn open_iq(guest: &Arc<Guest>, spec: &IqSpec, handler: &Arc<StanzasRef>, hooks: &mut Hooks) {
     let wanted = [(spec.to_server, Target::Server), (spec.to_account, Target::Account)];
     for (_, target) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
         let namespace = spec.namespace.clone();
@@ -84,7 +61,7 @@ pub(super) fn is_parked(guest: &Guest, error: &Error) -> bool {
 async fn pass_on(guest: &Guest, (target, namespace): (Target, &str), request: Request) {
     let router = &guest.seams.router;
     let mut out = Out::default();
-    let successor = match guest.parking.over().await {
+    let successor = match guest.parking.over(request.stanza.payload.bytes.len()).await {
         true => router.guests.iq(target, namespace),
         false => None,
     };
@@ -117,139 +94,4 @@ fn answer(request: &Stanza, answers: Result<Vec<StanzaBuf>, Error>) -> Option<St
             request.error(&Condition::InternalServerError.into())
         }
     }
-}
-
-fn open_component(
-    guest: &Arc<Guest>,
-    spec: &ComponentSpec,
-    handler: Arc<StanzasRef>,
-    said: &OfComponents,
-    hooks: &mut Hooks,
-) -> Result<(), Error> {
-    let domain = guest.seams.router.hosts.domain(HostId::FIRST);
-    let address = format!("{}.{}", spec.label, domain.as_str());
-    let address = Jid::parse(&address).ok().filter(|jid| jid.local().is_none());
-    let Some(address) = address.filter(|_| !spec.label.contains(['.', '/', '@'])) else {
-        return Err(Error::invalid(format!("`{}` is no label of a domain", spec.label)));
-    };
-    let (queue, arriving) = tokio::sync::mpsc::channel(QUEUE);
-    let domain = address.as_str().to_owned();
-    let (address, said) = (address.clone(), said.of(&spec.label));
-    let component = Arc::new(Component { address, said, queue });
-    hooks.hung.domains.push((domain.clone(), component));
-    let serve = serve(guest.clone(), handler, domain, arriving);
-    guest.seams.tracker.spawn("plugin component", serve);
-    Ok(())
-}
-
-/// Stanzas that may wait for a component.
-const QUEUE: usize = 1024;
-
-struct Component {
-    address: Jid,
-    /// What service discovery answers in its name, if the plugin has said so.
-    said: Option<Said>,
-    queue: tokio::sync::mpsc::Sender<Stanza>,
-}
-
-impl Remote for Component {
-    /// Keeps the order of what arrives; what finds no room is answered.
-    fn route(&self, stanza: Stanza, out: &mut Out) {
-        if let Some(answer) = self.disco(&stanza) {
-            return out.route(answer);
-        }
-        use tokio::sync::mpsc::error::TrySendError::{Closed, Full};
-        let (stanza, condition) = match self.queue.try_send(stanza) {
-            Ok(()) => return,
-            Err(Full(stanza)) => (stanza, Condition::ResourceConstraint),
-            Err(Closed(stanza)) => (stanza, Condition::ServiceUnavailable),
-        };
-        out.routes.extend(stanza.error(&condition.into()));
-    }
-}
-
-impl Component {
-    /// XEP-0030 §3.1: the answer to a request about the component itself.
-    fn disco(&self, stanza: &Stanza) -> Option<Stanza> {
-        let said = self.said.as_ref()?;
-        let query = stanza.child("query", ns::DISCO_INFO)?.element();
-        let is_asked = stanza.head.kind == Kind::Iq(IqType::Get)
-            && stanza.head.to.as_ref() == Some(&self.address)
-            && query.attr("node").is_none();
-        is_asked.then(|| stanza.result().with_child(&said.element()))
-    }
-}
-
-async fn serve(
-    guest: Arc<Guest>,
-    handler: Arc<StanzasRef>,
-    domain: String,
-    mut arriving: tokio::sync::mpsc::Receiver<Stanza>,
-) {
-    loop {
-        let stanza = tokio::select! {
-            biased;
-            () = guest.parking.begun() => None,
-            () = guest.guard.closed() => None,
-            stanza = arriving.recv() => stanza,
-        };
-        let Some(arrived) = stanza else { return leave(&guest, &domain, None, arriving).await };
-        let question = stanza::give(&arrived);
-        let answers = guest.guard.later("component", DEADLINE, || handler.stanza(question)).await;
-        let mut out = Out::default();
-        match answers {
-            Ok(answers) => {
-                let taken = answers.into_iter().map(stanza::take);
-                out.routes.extend(taken.filter_map(|taken| of(&domain, &guest, taken)));
-            }
-            Err(error) if is_parked(&guest, &error) => {
-                return leave(&guest, &domain, Some(arrived), arriving).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, plugin = guest.id(), "a component did not take a stanza");
-                out.routes.extend(arrived.error(&Condition::InternalServerError.into()));
-            }
-        }
-        guest.seams.router.perform(&mut out).await;
-    }
-}
-
-/// The component stops: its successor gets what still waits, or the senders are told.
-async fn leave(
-    guest: &Guest,
-    domain: &str,
-    mut first: Option<Stanza>,
-    mut arriving: tokio::sync::mpsc::Receiver<Stanza>,
-) {
-    let resumed = guest.parking.is_begun() && guest.parking.over().await;
-    let router = &guest.seams.router;
-    arriving.close();
-    loop {
-        let next = match first.take() {
-            Some(first) => Some(first),
-            None => arriving.recv().await,
-        };
-        let Some(stanza) = next else { return };
-        let mut out = Out::default();
-        match router.guests.domain(domain).filter(|_| resumed) {
-            Some(successor) => successor.route(stanza, &mut out),
-            None => out.routes.extend(stanza.error(&Condition::ServiceUnavailable.into())),
-        }
-        router.perform(&mut out).await;
-    }
-}
-
-/// A component speaks for its own addresses only.
-fn of(domain: &str, guest: &Guest, taken: Result<Stanza, Error>) -> Option<Stanza> {
-    let stanza = taken.inspect_err(|error| {
-        tracing::warn!(%error, plugin = guest.id(), "a component's stanza is not routed");
-    });
-    let mut stanza = stanza.ok()?;
-    stanza.origin = guest.origin;
-    let own = stanza.head.from.as_ref().is_some_and(|from| from.domain() == domain);
-    if !own || stanza.head.to.is_none() {
-        tracing::warn!(plugin = guest.id(), domain, "a component's stanza has foreign addresses");
-        return None;
-    }
-    Some(stanza)
 }

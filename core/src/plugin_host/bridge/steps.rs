@@ -142,7 +142,7 @@ impl Step {
         let (guest, name) = (self.guest.clone(), self.interest.name.clone());
         let (at, stanza) = (at.clone(), stanza.clone());
         Box::pin(async move {
-            if !guest.parking.over().await {
+            if !guest.parking.over(stanza.payload.bytes.len()).await {
                 return Err(replaced());
             }
             // The new version may have no such step.

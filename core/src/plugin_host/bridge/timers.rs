@@ -36,8 +36,11 @@ pub(super) fn open(guest: &Arc<Guest>, timer: Timer, handler: Handler) {
     });
 }
 
-/// Whether it is this node's turn: alone it always is, in a cluster the owner's.
+/// Whether it is this node's turn: in a cluster the owner's, alone always; on standby never.
 fn is_owner(guest: &Guest, timer: &str) -> bool {
+    if !guest.seams.cluster.seat.is_held() {
+        return false;
+    }
     let nodes = &guest.seams.router.nodes;
     let key = format!("{}/{timer}", guest.id());
     nodes.cluster().owner("plugin-timer", &key).owner == nodes.me()

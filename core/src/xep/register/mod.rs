@@ -137,7 +137,7 @@ impl Services {
     }
 
     async fn change_password(&self, host: HostId, username: &str, password: &str) -> Reply {
-        match self.accounts.set_password(host, username, password).await {
+        match self.accounts.set_own_password(host, username, password).await {
             Ok(_) => Reply::Done,
             Err(error) => refusal(error),
         }
