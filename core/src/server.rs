@@ -209,10 +209,10 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     let console = Routes::new();
     http::mount_health(&console, health.clone());
     admin::mount_metrics(&console, metrics.clone(), gate.clone());
-    api::mount(&console, api.clone(), gate);
+    api::mount(&console, api.clone(), gate.clone());
     setup::mount_gone(&console);
     pages::mount(&console, Arc::new(pages::Console::new(api.clone(), tracker.clone())));
-    let public = Routes::new();
+    let doors = Doors { console: console.clone(), public: Routes::new(), gate };
 
     // Its own tracker: commits go on until everything that writes has ended.
     let appends = Tracker::new(Arc::new(Counter::new()));
@@ -223,9 +223,10 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     tracker.spawn("lock-outs", api::watch_lockouts(api.clone(), tracker.soft().clone()));
     tracker.spawn("certificates", watch(certificates.clone(), clock.clone(), tracker.clone()));
     let cluster = ClusterSeam::new(seat.clone(), drain.clone(), xmpp.c2s.clone());
-    foundation.plugins.start(seams(&foundation, &routing, &public, cluster)).await;
+    foundation.plugins.start(seams(&foundation, &routing, &doors, cluster)).await;
     let settings = http::Settings::of(&foundation.properties);
-    let (ports, _accepting) = listeners.serve(&certificates, [console, public], &settings, tracker);
+    let (ports, _accepting) =
+        listeners.serve(&certificates, [console, doors.public], &settings, tracker);
     opened.send_replace(Some(ports.clone()));
     until_stop(tracker, "lease events", lease_events::tell(&foundation.events, &seat));
     until_stop(tracker, "drain", drain.clone().run(xmpp.c2s.clone()));
@@ -280,13 +281,15 @@ fn until_stop<T>(
     });
 }
 
+/// Where HTTP comes in, and who may be let in.
+struct Doors {
+    console: Arc<Routes>,
+    public: Arc<Routes>,
+    gate: Arc<Gate>,
+}
+
 /// What plugins work on.
-fn seams(
-    foundation: &Foundation,
-    routing: &Routing,
-    public: &Arc<Routes>,
-    cluster: ClusterSeam,
-) -> Seams {
+fn seams(foundation: &Foundation, routing: &Routing, doors: &Doors, cluster: ClusterSeam) -> Seams {
     Seams {
         db: foundation.db.clone(),
         clock: foundation.clock.clone(),
@@ -298,7 +301,10 @@ fn seams(
         im: routing.router.im.clone(),
         router: routing.router.clone(),
         cluster,
-        public: public.clone(),
+        disco: routing.services.disco.clone(),
+        public: doors.public.clone(),
+        console: doors.console.clone(),
+        gate: doors.gate.clone(),
         data: foundation.home.plugins().join("data"),
         started: foundation.clock.now(),
     }

@@ -94,6 +94,7 @@ BAD = {
     "ends the process": (lambda: trial("exit", "2.0.0"), "no manifest"),
     "hangs": (lambda: trial("loop", "2.0.0"), "hangs"),
     "needs a newer server": (lambda: trial("newer", "2.0.0"), "99.0.0"),
+    "asks for the impossible": (lambda: trial("greedy", "2.0.0"), "capability `fly`"),
     "path as version": (lambda: trial("healthy", "../../x"), "version"),
     "path as id": (lambda: trial("healthy", "1.0.0", "../x"), "id"),
     "panics when made": (lambda: trial("panic-create", "2.0.0"), "on purpose"),

@@ -14,6 +14,7 @@ use super::generations::Generations;
 use super::mechanism::Hash;
 use super::plain::{PlainError, prepare_password};
 use super::profile::{Lockout, Profile};
+use super::providers::{Away, Providers, Verified};
 use super::store::{self, AccountRow};
 use crate::clock::{Clock, Timestamp};
 use crate::events::{Events, Kind};
@@ -49,6 +50,12 @@ pub enum AccountError {
     /// Passes by itself.
     #[error("{0}; try again later")]
     Overloaded(#[from] Overloaded),
+    /// Passes by itself, or is the operator's.
+    #[error("{0}")]
+    Away(#[from] Away),
+    /// The caller's.
+    #[error("the password of this account is kept elsewhere, and cannot be changed from here")]
+    Elsewhere,
     /// The operator's.
     #[error("{0}")]
     Storage(#[from] StorageError),
@@ -83,6 +90,7 @@ pub struct Accounts {
     events: Arc<Events>,
     /// Told of every change.
     listener: OnceLock<Listener>,
+    providers: Arc<Providers>,
 }
 
 /// Told the host and the prepared name of an account.
@@ -136,18 +144,22 @@ impl Accounts {
     ) -> Result<Accounts, StorageError> {
         let fresh = clock.random().bytes();
         let secret = db.write(move |tx| Box::pin(store::secret(tx, fresh))).await?;
-        let (cache, events) = (Mutex::new(Cache::empty(0)), Arc::default());
-        let iterations = DEFAULT_ITERATIONS;
         Ok(Accounts {
             db,
             clock,
             derivation,
             secret,
-            iterations,
-            cache,
-            events,
+            iterations: DEFAULT_ITERATIONS,
+            cache: Mutex::new(Cache::empty(0)),
+            events: Arc::default(),
             listener: OnceLock::new(),
+            providers: Arc::default(),
         })
+    }
+
+    /// Who else knows users and passwords.
+    pub fn providers(&self) -> &Arc<Providers> {
+        &self.providers
     }
 
     /// The same, which tells `events` who comes and goes.
@@ -183,6 +195,10 @@ impl Accounts {
         profile: Profile,
     ) -> Result<AccountId, AccountError> {
         let key = key(host, username)?;
+        // Whom a directory knows is there, though his account may not be made yet.
+        if self.providers.user(&key.1).await?.is_some() {
+            return Err(AccountError::NameTaken);
+        }
         let credentials = self.derive(password).await?;
         let (name, now) = (key.1.clone(), self.clock.now());
         let created = self.db.try_write(move |tx| {
@@ -217,6 +233,9 @@ impl Accounts {
         password: &str,
     ) -> Result<AccountId, AccountError> {
         let key = key(host, username)?;
+        if let Some(account) = self.set_elsewhere(&key, password).await? {
+            return self.changed(Kind::UserPassword, &key, Ok(account));
+        }
         let credentials = self.derive(password).await?;
         let name = key.1.clone();
         let replaced = self.db.try_write(move |tx| {
@@ -228,6 +247,21 @@ impl Accounts {
             })
         });
         self.changed(Kind::UserPassword, &key, replaced.await)
+    }
+
+    /// Replaces a password at the wish of the prepared user himself. What was kept elsewhere does not
+    /// come here while its source is out of service: an administrator may bring it, not the user.
+    pub async fn set_own_password(
+        &self,
+        host: HostId,
+        username: &str,
+        password: &str,
+    ) -> Result<AccountId, AccountError> {
+        let login = self.find(host, username).await?.ok_or(AccountError::NoSuchAccount)?;
+        if login.credentials.for_password().is_none() && !self.providers.check_passwords() {
+            return Err(AccountError::Elsewhere);
+        }
+        self.set_password(host, username, password).await
     }
 
     /// Refuses logins as `lockout` says, or with `None` no longer. Existing sessions are the
@@ -271,16 +305,25 @@ impl Accounts {
             cache.changes
         };
         let name = key.1.clone();
-        let login = self
-            .db
-            .read(move |tx| Box::pin(async move { store::login(tx, host, &name).await }))
-            .await?
-            .map(|(row, credentials)| Arc::new(Login { row, credentials }));
+        let login = match self.read(host, name).await? {
+            None => self.adopt(&key).await?,
+            known => known,
+        };
         let mut cache = self.cache.lock();
         if cache.changes == changes {
             cache.insert(key, login.clone(), now);
         }
         Ok(login)
+    }
+
+    async fn read(
+        &self,
+        host: HostId,
+        name: CompactString,
+    ) -> Result<Option<Arc<Login>>, StorageError> {
+        let look =
+            self.db.read(move |tx| Box::pin(async move { store::login(tx, host, &name).await }));
+        Ok(look.await?.map(|(row, credentials)| Arc::new(Login { row, credentials })))
     }
 
     /// What is remembered of a prepared name: `None` when the database must be asked.
@@ -323,23 +366,110 @@ impl Accounts {
         })
     }
 
-    /// Checks a prepared password. An unknown name costs as much time as a known one.
+    /// Checks a prepared password. An unknown name costs as much time as a known one, unless other
+    /// sources are asked.
     pub async fn verify_password(
         &self,
         host: HostId,
         username: &str,
         password: zeroize::Zeroizing<String>,
     ) -> Result<Standing, AccountError> {
+        let before = self.providers.verify(|priority| priority < 0, username, &password).await;
+        let before = match before {
+            Ok(Verified::Unknown) => None,
+            Ok(decided) => return self.decided(host, username, decided).await,
+            // Somebody else may accept it.
+            Err(away) => Some(away),
+        };
         let login = self.find(host, username).await?;
         let keys = login.as_ref().and_then(|login| login.credentials.for_password().cloned());
+        let is_ours = keys.is_some();
         let keys = keys.unwrap_or_else(|| {
             ScramKeys::fake(Hash::Sha256, &self.secret, username, self.iterations)
         });
-        let is_right = self.derivation.run(move || keys.verify(&password)).await?;
-        Ok(match login {
-            Some(login) if is_right => login.standing(self.clock.now()),
-            _ => Standing::Unknown,
-        })
+        let given = password.clone();
+        let is_right = self.derivation.run(move || keys.verify(&given)).await?;
+        let refused = || before.map_or(Ok(Standing::Unknown), |away| Err(away.into()));
+        match login {
+            Some(login) if is_right && is_ours => return Ok(login.standing(self.clock.now())),
+            _ if is_ours => return refused(),
+            _ => {}
+        }
+        match self.providers.verify(|priority| priority >= 0, username, &password).await? {
+            Verified::Accepted => self.decided(host, username, Verified::Accepted).await,
+            Verified::Refused | Verified::Unknown => refused(),
+        }
+    }
+
+    /// The verdict of another source.
+    async fn decided(
+        &self,
+        host: HostId,
+        username: &str,
+        verdict: Verified,
+    ) -> Result<Standing, AccountError> {
+        if verdict != Verified::Accepted {
+            return Ok(Standing::Unknown);
+        }
+        // A directory may lock out whom a source of passwords, or an account of old, would let in.
+        let person = self.providers.user(username).await?;
+        if person.as_ref().is_some_and(|person| person.disabled) {
+            return Ok(Standing::Disabled);
+        }
+        let login = match self.find(host, username).await? {
+            Some(login) => Some(login),
+            None => {
+                let profile = person.map(|person| person.profile).unwrap_or_default();
+                self.make(&(host, username.into()), profile).await?
+            }
+        };
+        Ok(login.map_or(Standing::Unknown, |login| login.standing(self.clock.now())))
+    }
+
+    /// The account of a user whom another source knows is made when he is first looked for.
+    async fn adopt(&self, key: &Key) -> Result<Option<Arc<Login>>, StorageError> {
+        match self.providers.user(&key.1).await {
+            Ok(Some(person)) if !person.disabled => self.make(key, person.profile).await,
+            // A source that is away was logged: whom nobody else knows is not there for now.
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes an account whose password is kept elsewhere.
+    async fn make(&self, key: &Key, profile: Profile) -> Result<Option<Arc<Login>>, StorageError> {
+        let (host, name, now) = (key.0, key.1.clone(), self.clock.now());
+        let make = self.db.write(move |tx| {
+            Box::pin(async move {
+                // Somebody else may have been faster.
+                let made = store::create(tx, host, &name, &profile, now).await?;
+                let found = store::login(tx, host, &name).await?;
+                Ok((made.is_some(), found))
+            })
+        });
+        let (is_new, found) = make.await?;
+        if is_new {
+            self.changed::<_, StorageError>(Kind::UserCreated, key, Ok(()))?;
+        }
+        Ok(found.map(|(row, credentials)| Arc::new(Login { row, credentials })))
+    }
+
+    /// Changes a password where it is kept, if that is elsewhere.
+    async fn set_elsewhere(
+        &self,
+        key: &Key,
+        password: &str,
+    ) -> Result<Option<AccountId>, AccountError> {
+        if !self.providers.check_passwords() {
+            return Ok(None);
+        }
+        let login = self.find(key.0, &key.1).await?.ok_or(AccountError::NoSuchAccount)?;
+        if login.credentials.for_password().is_some() {
+            return Ok(None);
+        }
+        match self.providers.set_password(&key.1, &prepare_password(password)?).await? {
+            true => Ok(Some(login.row.id)),
+            false => Err(AccountError::Elsewhere),
+        }
     }
 
     /// Forgets what is remembered of a name, because another node has changed it.

@@ -2,6 +2,8 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::auth::plain::prepare_password;
+use crate::auth::providers::Credentials;
+use crate::auth::providers::tests::{book, disabled, door};
 use crate::shutdown::Tracker;
 use crate::storage::migrate;
 use crate::storage::testing::{TestDb, backend_tests};
@@ -17,6 +19,14 @@ backend_tests! {
     a_locked_account_stands_apart,
     the_secret_stays,
     another_process_is_noticed,
+    others_are_asked_in_their_order,
+    an_account_is_made_at_the_first_sign_in_elsewhere,
+    a_user_of_a_directory_is_there_before_he_signs_in,
+    a_source_that_is_away_lets_nobody_in,
+    a_password_is_changed_where_it_is_kept,
+    whom_a_directory_disables_stays_out,
+    a_name_of_a_directory_is_taken,
+    a_password_kept_elsewhere_stays_there_without_its_source,
 }
 
 async fn accounts(test: &TestDb) -> Accounts {
@@ -131,4 +141,98 @@ async fn another_process_is_noticed(test: TestDb) {
     clock.advance(CACHE_FRESH);
     assert_eq!(verify(&here, "juliet", "pencil").await, Standing::Unknown);
     assert_eq!(verify(&here, "juliet", "feather").await, Standing::Active(id));
+}
+
+async fn others_are_asked_in_their_order(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "juliet", "ours").await.unwrap();
+    let providers = accounts.providers();
+    providers.add_credentials(door(10, Ok(("juliet", "theirs"))));
+    assert!(matches!(verify(&accounts, "juliet", "ours").await, Standing::Active(_)));
+    assert_eq!(verify(&accounts, "juliet", "theirs").await, Standing::Unknown);
+    providers.add_credentials(door(-10, Ok(("juliet", "first"))));
+    assert!(matches!(verify(&accounts, "juliet", "first").await, Standing::Active(_)));
+    assert_eq!(verify(&accounts, "juliet", "ours").await, Standing::Unknown);
+}
+
+async fn an_account_is_made_at_the_first_sign_in_elsewhere(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let providers = accounts.providers().clone();
+    let source: Arc<dyn Credentials> = door(10, Ok(("romeo", "secret")));
+    providers.add_credentials(source.clone());
+    providers.add_users(book("romeo"));
+    assert_eq!(verify(&accounts, "romeo", "wrong").await, Standing::Unknown);
+    let Standing::Active(id) = verify(&accounts, "romeo", "secret").await else { panic!() };
+    assert_eq!(verify(&accounts, "romeo", "secret").await, Standing::Active(id));
+    let login = accounts.find(HOST, "romeo").await.unwrap().unwrap();
+    assert_eq!((login.row.id, login.credentials.0.len()), (id, 0));
+    providers.remove_credentials(&source);
+    assert_eq!(verify(&accounts, "romeo", "secret").await, Standing::Unknown);
+}
+
+async fn a_user_of_a_directory_is_there_before_he_signs_in(test: TestDb) {
+    let accounts = accounts(&test).await;
+    assert!(!accounts.exists(HOST, "nurse").await.unwrap());
+    accounts.forget_all();
+    accounts.providers().add_users(book("nurse"));
+    assert!(accounts.exists(HOST, "nurse").await.unwrap());
+    assert!(!accounts.exists(HOST, "romeo").await.unwrap());
+}
+
+async fn a_source_that_is_away_lets_nobody_in(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "juliet", "ours").await.unwrap();
+    accounts.providers().add_credentials(door(10, Err("gone fishing")));
+    assert!(matches!(verify(&accounts, "juliet", "ours").await, Standing::Active(_)));
+    let password = prepare_password("any").unwrap();
+    let refused = accounts.verify_password(HOST, "romeo", password).await;
+    assert!(matches!(refused, Err(AccountError::Away(_))));
+}
+
+async fn a_password_is_changed_where_it_is_kept(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "juliet", "ours").await.unwrap();
+    accounts.providers().add_credentials(door(10, Ok(("romeo", "secret"))));
+    let Standing::Active(romeo) = verify(&accounts, "romeo", "secret").await else { panic!() };
+    assert_eq!(accounts.set_password(HOST, "romeo", "new").await, Ok(romeo));
+    let kept = accounts.set_password(HOST, "romeo", "kept").await;
+    assert_eq!(kept, Err(AccountError::Elsewhere));
+    assert!(accounts.find(HOST, "romeo").await.unwrap().unwrap().credentials.0.is_empty());
+    accounts.set_password(HOST, "juliet", "new").await.unwrap();
+    assert!(matches!(verify(&accounts, "juliet", "new").await, Standing::Active(_)));
+}
+
+async fn whom_a_directory_disables_stays_out(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let providers = accounts.providers();
+    providers.add_credentials(door(10, Ok(("romeo", "secret"))));
+    providers.add_users(disabled("romeo"));
+    assert_eq!(verify(&accounts, "romeo", "secret").await, Standing::Disabled);
+    assert!(!accounts.exists(HOST, "romeo").await.unwrap());
+    // Nor does an account help that was made before.
+    providers.add_credentials(door(10, Ok(("nurse", "secret"))));
+    assert!(matches!(verify(&accounts, "nurse", "secret").await, Standing::Active(_)));
+    providers.add_users(disabled("nurse"));
+    assert_eq!(verify(&accounts, "nurse", "secret").await, Standing::Disabled);
+}
+
+async fn a_name_of_a_directory_is_taken(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.providers().add_users(book("nurse"));
+    assert_eq!(accounts.create(HOST, "nurse", "mine").await, Err(AccountError::NameTaken));
+    accounts.create(HOST, "romeo", "mine").await.unwrap();
+}
+
+async fn a_password_kept_elsewhere_stays_there_without_its_source(test: TestDb) {
+    let accounts = accounts(&test).await;
+    let providers = accounts.providers().clone();
+    let source: Arc<dyn Credentials> = door(10, Ok(("romeo", "secret")));
+    providers.add_credentials(source.clone());
+    let Standing::Active(romeo) = verify(&accounts, "romeo", "secret").await else { panic!() };
+    assert_eq!(accounts.set_own_password(HOST, "romeo", "new").await, Ok(romeo));
+    providers.remove_credentials(&source);
+    let refused = accounts.set_own_password(HOST, "romeo", "mine").await;
+    assert_eq!(refused, Err(AccountError::Elsewhere));
+    assert_eq!(accounts.set_password(HOST, "romeo", "given").await, Ok(romeo));
+    assert_eq!(accounts.set_own_password(HOST, "romeo", "mine").await, Ok(romeo));
 }

@@ -10,6 +10,7 @@ mod generations;
 pub mod mechanism;
 pub mod plain;
 pub mod profile;
+pub mod providers;
 pub mod scram;
 pub mod store;
 pub mod throttle;

@@ -60,7 +60,7 @@ impl Oracle {
         match self.accounts.verify_password(host, username, password).await {
             Ok(standing) => Answer::Password(standing),
             // The queue of derivations is full: nobody's fault, and no news.
-            Err(AccountError::Overloaded(_)) => Answer::TryLater,
+            Err(AccountError::Overloaded(_) | AccountError::Away(_)) => Answer::TryLater,
             Err(error) => later(&error),
         }
     }

@@ -18,7 +18,7 @@ use crate::events::Events;
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::properties::{Declared, Live, Properties, Property};
-use crate::router::{Hosts, Out, Router};
+use crate::router::{Guests, Hosts, Out, Router};
 use crate::session::registry::Entries;
 use crate::session::{Entry, Registry};
 use crate::shutdown::Tracker;
@@ -130,6 +130,7 @@ pub struct Im {
     spool: offline::Spool,
     endings: presence::Endings,
     router: OnceLock<Weak<Router>>,
+    guests: OnceLock<Arc<Guests>>,
 }
 
 impl Im {
@@ -149,6 +150,7 @@ impl Im {
             spool,
             endings: presence::Endings::default(),
             router: OnceLock::new(),
+            guests: OnceLock::new(),
         })
     }
 
@@ -156,6 +158,7 @@ impl Im {
     /// so it comes later.
     pub fn set_router(&self, router: &Arc<Router>) {
         self.router.get_or_init(|| Arc::downgrade(router));
+        self.guests.get_or_init(|| router.guests.clone());
     }
 
     /// Carries out what was caused while nobody waited for it.

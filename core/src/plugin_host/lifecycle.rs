@@ -54,7 +54,7 @@ impl PluginHost {
         for row in rows.into_iter().filter(|row| row.standing == Standing::Enabled) {
             if died.as_deref() == Some(&row.file) {
                 self.quarantine(row).await;
-            } else if let Err(why) = self.launch(&row).await {
+            } else if let Err(why) = self.launch(&row, None).await {
                 tracing::error!(plugin = row.manifest.id, why, "a plugin does not start");
                 self.settle(PluginRow { report: Some(why), ..row }).await;
             }
@@ -89,15 +89,19 @@ impl PluginHost {
             return Ok(());
         }
         let id = row.manifest.id.clone();
-        let did_run = self.halt(&id).await;
-        let Err(why) = self.launch(row).await else { return Ok(()) };
+        let old = self.suspend(&id).await;
+        let Err(why) = self.launch(row, old.as_deref()).await else {
+            self.release(old, true).await;
+            return Ok(());
+        };
         let mut old_runs = false;
-        if let Some(before) = before.filter(|_| did_run) {
-            match self.launch(before).await {
+        if let Some(before) = before.filter(|_| old.is_some()) {
+            match self.launch(before, old.as_deref()).await {
                 Ok(()) => old_runs = true,
                 Err(why) => self.settle(PluginRow { report: Some(why), ..before.clone() }).await,
             }
         }
+        self.release(old, old_runs).await;
         Err(PluginError::Start { id, why, old_runs })
     }
 
@@ -110,8 +114,10 @@ impl PluginHost {
             let state = row.standing.name();
             return Err(PluginError::NotRunning { id: id.to_owned(), state });
         }
-        self.halt(id).await;
-        self.start_again(row, "plugin.reload", actor).await
+        let old = self.suspend(id).await;
+        let done = self.start_again(row, "plugin.reload", actor, old.as_deref()).await;
+        self.release(old, done.is_ok()).await;
+        done
     }
 
     /// Lets a plugin run that was disabled, faulty or quarantined.
@@ -121,7 +127,7 @@ impl PluginHost {
         if self.running.read().contains_key(id) {
             return Ok(());
         }
-        self.start_again(row, "plugin.enable", actor).await
+        self.start_again(row, "plugin.enable", actor, None).await
     }
 
     async fn start_again(
@@ -129,9 +135,10 @@ impl PluginHost {
         row: PluginRow,
         action: &'static str,
         actor: &str,
+        old: Option<&Instance>,
     ) -> Result<(), PluginError> {
         let started = match self.seams.get() {
-            Some(_) => self.launch(&row).await,
+            Some(_) => self.launch(&row, old).await,
             None => Ok(()),
         };
         let report = started.clone().err();
@@ -198,16 +205,27 @@ impl PluginHost {
     }
 
     /// Loads and starts a plugin; the error says why it does not run. If this kills the server, the
-    /// marker tells the next start whose fault it was.
-    async fn launch(self: &Arc<Self>, row: &PluginRow) -> Result<(), String> {
+    /// marker tells the next start whose fault it was. It takes over from `old`, which is suspended.
+    async fn launch(
+        self: &Arc<Self>,
+        row: &PluginRow,
+        old: Option<&Instance>,
+    ) -> Result<(), String> {
         let seams = self.seams.get().ok_or_else(|| PluginError::NoServer.to_string())?;
         let (marker, name) = (self.marker(), row.file.clone());
         crate::config::write_atomically(&marker, name.as_bytes(), 0o600)
             .map_err(|error| format!("no note of its start can be made: {error}"))?;
-        let launched = tokio::time::timeout(START, self.bring_up(row, seams)).await;
+        let limits = &self.settings.max_faults;
+        let guard = Guard::new(&row.manifest.id, &self.clock, &self.tracker, limits);
+        let launched = tokio::time::timeout(START, self.bring_up(row, seams, old, &guard)).await;
         self.unmark();
         let late = || Err(format!("it did not start within {} s", START.as_secs()));
-        let instance = Arc::new(launched.unwrap_or_else(|_| late())?);
+        let launched = launched.unwrap_or_else(|_| late());
+        if launched.is_err() {
+            // What it has begun by itself has no server any more.
+            guard.close(Duration::ZERO).await;
+        }
+        let instance = Arc::new(launched?);
         let id = row.manifest.id.clone();
         let guard = instance.guard.clone();
         for (other, running) in &*self.running.read() {
@@ -220,11 +238,15 @@ impl PluginHost {
         Ok(())
     }
 
-    async fn bring_up(&self, row: &PluginRow, seams: &Arc<Seams>) -> Result<Instance, String> {
+    async fn bring_up(
+        &self,
+        row: &PluginRow,
+        seams: &Arc<Seams>,
+        old: Option<&Instance>,
+        guard: &Arc<Guard>,
+    ) -> Result<Instance, String> {
         let manifest = Arc::new(row.manifest.clone());
-        let limits = &self.settings.max_faults;
-        let guard = Guard::new(&manifest.id, &self.clock, &self.tracker, limits);
-        let guest = Guest::new(seams, &guard, &manifest);
+        let guest = Guest::new(seams, guard, &manifest);
         let host = bridge::host(&guest);
         let (file, expected, registering) = (self.file(row), row.sha256, guest.clone());
         let folder = seams.data.join(&manifest.id);
@@ -243,13 +265,19 @@ impl PluginHost {
         let bug = || Err("the server could not load it: see its log".to_owned());
         let (plugin, registered) = apart(create).await.unwrap_or_else(bug)?;
         registered.prepare(&guest).await?;
-        if let Err(error) = guard.later("start", START, || plugin.start()).await {
-            guard.close(Duration::ZERO).await;
-            return Err(error.message);
-        }
-        let hooks = bridge::open(&guest, registered)?;
+        let started = guard.later("start", START, || plugin.start()).await;
+        started.map_err(|error| error.message)?;
+        let hooks = match bridge::open(&guest, registered, old.map(|old| &old.hooks)) {
+            Ok(hooks) => hooks,
+            Err(why) => {
+                // Why it does not run is known; how it stops says nothing more.
+                let deadline = STOP.as_millis() as u64;
+                let _ = guard.later("stop", STOP, || plugin.stop(deadline)).await;
+                return Err(why);
+            }
+        };
         let version = row.manifest.version.clone();
-        Ok(Instance { guard, plugin, version, hooks })
+        Ok(Instance { guard: guard.clone(), plugin, version, hooks })
     }
 
     /// Stops the running instance of a plugin. False when none runs.
@@ -261,7 +289,33 @@ impl PluginHost {
 
     async fn end(&self, instance: Arc<Instance>) {
         instance.hooks.close();
-        let Instance { guard, plugin, version, .. } = &*instance;
+        self.quiet(&instance).await;
+        // Its own code runs when it is dropped, and may take its time.
+        apart(move || drop(instance)).await;
+    }
+
+    /// Stops the running instance of a plugin, whose traffic waits from now on.
+    async fn suspend(&self, id: &str) -> Option<Arc<Instance>> {
+        let instance = self.running.write().remove(id)?;
+        instance.hooks.suspend();
+        self.quiet(&instance).await;
+        Some(instance)
+    }
+
+    /// The traffic of a suspended instance goes on, with its successor if there is one.
+    async fn release(&self, old: Option<Arc<Instance>>, is_replaced: bool) {
+        let Some(instance) = old else { return };
+        match is_replaced {
+            true => instance.hooks.parking.resume(),
+            false => instance.hooks.parking.give_up(),
+        }
+        instance.hooks.close();
+        apart(move || drop(instance)).await;
+    }
+
+    /// Tells an instance to stop, and waits for the calls in flight.
+    async fn quiet(&self, instance: &Instance) {
+        let Instance { guard, plugin, version, .. } = instance;
         if let Some(seams) = self.seams.get() {
             let data = || bridge::events::plugin(guard.id(), version);
             seams.events.tell(Kind::PluginStopped, data);
@@ -273,8 +327,6 @@ impl PluginHost {
         if !guard.close(STOP).await {
             tracing::warn!(plugin = guard.id(), "calls into a stopped plugin have not come back");
         }
-        // Its own code runs when it is dropped, and may take its time.
-        apart(move || drop(instance)).await;
     }
 
     /// A server runs, so that plugins can.

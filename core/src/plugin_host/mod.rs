@@ -12,6 +12,7 @@ mod incoming;
 mod install;
 mod lifecycle;
 pub mod manifest;
+mod parking;
 pub mod probe;
 mod show;
 pub mod signature;

@@ -1,13 +1,17 @@
 //! Loading a file for the first time, in a child process: a file may pass every check and still
-//! kill whoever loads it. The child has an empty environment, no inherited descriptors (all of ours
-//! close on exec), tight limits, and little time; it prints the manifest.
+//! kill whoever loads it. The child has an empty environment, no inherited descriptors, tight limits,
+//! and little time; it prints the manifest.
 
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use hearth_plugin_api::loader::{self, precheck};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -60,7 +64,9 @@ async fn probe_by(program: &Path, file: &Path) -> Result<Manifest, ProbeError> {
     let process = |error: std::io::Error| ProbeError::Process(error.to_string());
     // The child is elsewhere.
     let file = std::path::absolute(file).map_err(process)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    inherit_nothing(&mut command);
+    let mut child = command
         .arg0("hearth")
         .args(["plugin", "probe"])
         .arg(file)
@@ -86,6 +92,36 @@ async fn probe_by(program: &Path, file: &Path) -> Result<Manifest, ProbeError> {
     }
     let (stdout, stderr, status) = ended.map_err(|_| ProbeError::Hangs)?;
     verdict(status.map_err(process)?, &stdout, &stderr)
+}
+
+/// Ours close on exec; those that we were started with, or that a library opened, may not.
+#[allow(unsafe_code)]
+fn inherit_nothing(command: &mut Command) {
+    // SAFETY: between fork and exec `close_on_exec` makes system calls only, and allocates nothing.
+    unsafe { command.pre_exec(close_on_exec) };
+}
+
+/// Marks every descriptor but the standard three, so that the next program does not get it.
+fn close_on_exec() -> std::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
+    let mut room = [const { MaybeUninit::uninit() }; 4096];
+    let mut open = RawDir::new(&folder, &mut room);
+    while let Some(entry) = open.next() {
+        let entry = entry?;
+        let number = entry.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
+        if let Some(number) = number.filter(|number| *number > 2) {
+            mark(number)?;
+        }
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn mark(number: RawFd) -> std::io::Result<()> {
+    // SAFETY: the folder names what is open in this very process, where one thread runs.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(fcntl_setfd(descriptor, FdFlags::CLOEXEC)?)
 }
 
 async fn read(from: Option<impl AsyncRead + Unpin>) -> String {
@@ -180,6 +216,7 @@ mod tests {
     #[tokio::test]
     async fn the_child_gets_nothing_of_ours() {
         let ours = tempfile::NamedTempFile::new().expect("a file");
+        fcntl_setfd(&ours, FdFlags::empty()).expect("it would be inherited");
         let told = by("echo \"$HOME:$(ls -l /proc/self/fd | tr '\\n' ' '):$*\" >&2; exit 8").await;
         let Err(ProbeError::Refused(told)) = told else { panic!("{told:?}") };
         assert!(told.starts_with(':') && told.ends_with(":plugin probe /nothing"), "{told}");

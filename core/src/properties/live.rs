@@ -45,8 +45,8 @@ impl<T: PartialEq> Live<T> {
     }
 }
 
-/// Shown in place of a secret.
-const SECRET: &str = "********";
+/// Shown in place of a secret, and kept in the history in place of one.
+pub(super) const SECRET: &str = "********";
 
 /// A cell whatever its type.
 pub trait Watched: Send + Sync {

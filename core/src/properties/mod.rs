@@ -157,7 +157,12 @@ impl Properties {
             changed: self.0.clock.now(),
             old: None,
         };
-        self.0.db.write(move |tx| Box::pin(async move { store::set(tx, &change).await })).await?;
+        let is_secret = declared.is_secret();
+        let set = self
+            .0
+            .db
+            .write(move |tx| Box::pin(async move { store::set(tx, &change, is_secret).await }));
+        set.await?;
         self.refresh(false).await?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::live::SECRET;
 use crate::clock::Timestamp;
 use crate::storage::{Dialect, Migration, Row, StorageError, Tx, params};
 
@@ -27,8 +28,13 @@ pub struct Change {
     pub new: Option<String>,
 }
 
-/// Stores `change.new`, writes the history and counts the version up.
-pub(super) async fn set(tx: &mut Tx<'_>, change: &Change) -> Result<(), StorageError> {
+/// Stores `change.new`, writes the history and counts the version up. The history knows of a secret
+/// that it was changed, and nothing more.
+pub(super) async fn set(
+    tx: &mut Tx<'_>,
+    change: &Change,
+    is_secret: bool,
+) -> Result<(), StorageError> {
     // The version row comes first: its lock puts changes by several nodes in one order.
     tx.execute("UPDATE property_version SET version = version + 1 WHERE id = 1", &[]).await?;
     let key = params![&change.name, change.target];
@@ -48,7 +54,10 @@ pub(super) async fn set(tx: &mut Tx<'_>, change: &Change) -> Result<(), StorageE
     let sql = "INSERT INTO property_history (name, target, changed, actor, old, new)
                VALUES ($1, $2, $3, $4, $5, $6)";
     let Change { name, target, changed, actor, new, .. } = change;
-    let new = new.as_deref();
+    let (old, new) = match is_secret {
+        true => (old.map(|_| SECRET.to_owned()), new.as_ref().map(|_| SECRET)),
+        false => (old, new.as_deref()),
+    };
     tx.execute(sql, params![name, *target, *changed, actor, old, new]).await?;
     if tx.dialect() == Dialect::Postgres {
         tx.query("SELECT CAST(pg_notify($1, '') AS TEXT)", params![CHANNEL]).await?;

@@ -123,7 +123,10 @@ async fn a_stored_value_no_longer_allowed_gives_the_default(test: TestDb) {
         old: None,
         new: Some("forever".to_owned()),
     };
-    test.db.write(move |tx| Box::pin(async move { store::set(tx, &change).await })).await.unwrap();
+    test.db
+        .write(move |tx| Box::pin(async move { store::set(tx, &change, false).await }))
+        .await
+        .unwrap();
     properties.refresh(false).await.unwrap();
     assert_eq!(properties.live(&IDLE).get(), Duration::from_secs(300));
 }

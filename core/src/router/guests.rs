@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use super::asked::Asked;
 use super::iq::IqHandler;
 use super::phase::{Failure, StepError};
 use super::{Remote, Target};
@@ -23,7 +24,7 @@ pub enum Phase {
     Sent,
     /// Once per recipient account, before resources are chosen.
     ToAccount,
-    /// Once per resource that gets it. Only messages, and only steps that answer at once.
+    /// Once per resource that gets it. Only steps that answer at once.
     ToSession,
 }
 
@@ -96,9 +97,17 @@ pub enum Passed {
     Later(BoxFuture<'static, Passed>),
 }
 
-type Steps = Vec<Arc<dyn GuestStep>>;
-type Handlers = Vec<(Target, String, Arc<dyn IqHandler>)>;
-type Domains = Vec<(String, Arc<dyn Remote>)>;
+pub type Steps = Vec<Arc<dyn GuestStep>>;
+pub type Handlers = Vec<(Target, String, Arc<dyn IqHandler>)>;
+pub type Domains = Vec<(String, Arc<dyn Remote>)>;
+
+/// What one guest has hung in.
+#[derive(Clone, Default)]
+pub struct Hung {
+    pub steps: Steps,
+    pub iqs: Handlers,
+    pub domains: Domains,
+}
 
 /// Who is there.
 #[derive(Default)]
@@ -108,6 +117,8 @@ pub struct Guests {
     steps: ArcSwap<Steps>,
     iqs: ArcSwap<Handlers>,
     domains: ArcSwap<Domains>,
+    /// Requests of guests that await their answers.
+    pub asked: Asked,
     changes: Mutex<()>,
 }
 
@@ -146,12 +157,20 @@ impl Guests {
         watched != 0 && watched & bit(phase, kind.name()) != 0
     }
 
+    /// Whether any step may want to see presence or IQs that sessions get.
+    pub fn watch_deliveries(&self) -> bool {
+        let watched = self.watched.load(Ordering::Relaxed);
+        let wanted = bit(Phase::ToSession, "presence") | bit(Phase::ToSession, "iq");
+        watched & wanted != 0
+    }
+
     /// Lets every step that watches it see the stanza, in order.
     pub fn pass(&self, at: At, stanza: Stanza) -> Passed {
         Walk { steps: self.steps.load_full(), next: 0, at, stanza }.go()
     }
 
-    pub(super) fn iq(&self, target: Target, namespace: &str) -> Option<Arc<dyn IqHandler>> {
+    /// Who answers requests of a namespace.
+    pub fn iq(&self, target: Target, namespace: &str) -> Option<Arc<dyn IqHandler>> {
         let iqs = self.iqs.load();
         let found = iqs.iter().find(|(to, ns, _)| *to == target && ns == namespace);
         found.map(|(_, _, handler)| handler.clone())
@@ -163,67 +182,43 @@ impl Guests {
         domains.iter().find(|(served, _)| served == domain).map(|(_, guest)| guest.clone())
     }
 
-    pub fn add_step(&self, step: Arc<dyn GuestStep>) {
-        self.change_steps(|steps| {
-            steps.push(step);
-            steps.sort_by_key(|step| step.interest().priority);
-        });
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> Option<Arc<dyn GuestStep>> {
+        let steps = self.steps.load();
+        steps.iter().find(|step| step.interest().name == name).cloned()
     }
 
-    pub fn remove_step(&self, step: &Arc<dyn GuestStep>) {
-        self.change_steps(|steps| steps.retain(|known| !Arc::ptr_eq(known, step)));
-    }
-
-    fn change_steps(&self, change: impl FnOnce(&mut Steps)) {
+    /// Puts what one guest has in place of what its predecessor had, each kind of it at once: no
+    /// stanza meets both or neither. Nothing is changed when somebody else has one of the requests
+    /// or domains; the error names it.
+    pub fn swap(&self, old: &Hung, new: &Hung) -> Result<(), String> {
         let _alone = self.changes.lock();
+        let mut iqs = Handlers::clone(&self.iqs.load());
+        iqs.retain(|(_, _, known)| !old.iqs.iter().any(|(_, _, gone)| Arc::ptr_eq(known, gone)));
+        for (target, namespace, handler) in &new.iqs {
+            if iqs.iter().any(|(to, ns, _)| to == target && ns == namespace) {
+                return Err(format!("the requests of {namespace}"));
+            }
+            iqs.push((*target, namespace.clone(), handler.clone()));
+        }
+        let mut domains = Domains::clone(&self.domains.load());
+        domains.retain(|(_, known)| !old.domains.iter().any(|(_, gone)| Arc::ptr_eq(known, gone)));
+        for (domain, guest) in &new.domains {
+            if domains.iter().any(|(served, _)| served == domain) {
+                return Err(format!("the address {domain}"));
+            }
+            domains.push((domain.clone(), guest.clone()));
+        }
         let mut steps = Steps::clone(&self.steps.load());
-        change(&mut steps);
+        steps.retain(|known| !old.steps.iter().any(|gone| Arc::ptr_eq(known, gone)));
+        steps.extend(new.steps.iter().cloned());
+        steps.sort_by_key(|step| step.interest().priority);
         let watched = steps.iter().fold(0, |bits, step| bits | step.interest().bits());
         self.steps.store(Arc::new(steps));
         self.watched.store(watched, Ordering::Relaxed);
-    }
-
-    /// False when another guest has these requests already.
-    pub fn add_iq(&self, target: Target, namespace: &str, handler: Arc<dyn IqHandler>) -> bool {
-        let _alone = self.changes.lock();
-        let mut iqs = Handlers::clone(&self.iqs.load());
-        if iqs.iter().any(|(to, ns, _)| *to == target && ns == namespace) {
-            return false;
-        }
-        iqs.push((target, namespace.to_owned(), handler));
         self.iqs.store(Arc::new(iqs));
-        true
-    }
-
-    pub fn remove_iq(&self, target: Target, namespace: &str) {
-        let _alone = self.changes.lock();
-        let mut iqs = Handlers::clone(&self.iqs.load());
-        iqs.retain(|(to, ns, _)| *to != target || ns != namespace);
-        self.iqs.store(Arc::new(iqs));
-    }
-
-    /// False when another guest serves this domain already.
-    pub fn add_domain(&self, domain: &str, guest: Arc<dyn Remote>) -> bool {
-        let _alone = self.changes.lock();
-        let mut domains = Domains::clone(&self.domains.load());
-        if domains.iter().any(|(served, _)| served == domain) {
-            return false;
-        }
-        domains.push((domain.to_owned(), guest));
         self.domains.store(Arc::new(domains));
-        true
-    }
-
-    pub fn remove_domain(&self, domain: &str) {
-        let _alone = self.changes.lock();
-        let mut domains = Domains::clone(&self.domains.load());
-        domains.retain(|(served, _)| served != domain);
-        self.domains.store(Arc::new(domains));
-    }
-
-    /// The sub-domains, for service discovery.
-    pub fn domains(&self) -> Vec<String> {
-        self.domains.load().iter().map(|(domain, _)| domain.clone()).collect()
+        Ok(())
     }
 }
 

@@ -53,7 +53,8 @@ fn message() -> Stanza {
 
 fn guests(steps: impl IntoIterator<Item = Arc<dyn GuestStep>>) -> Guests {
     let guests = Guests::default();
-    steps.into_iter().for_each(|step| guests.add_step(step));
+    let hung = Hung { steps: steps.into_iter().collect(), ..Hung::default() };
+    guests.swap(&Hung::default(), &hung).expect("nobody is in the way");
     guests
 }
 
@@ -122,7 +123,32 @@ async fn a_later_answer_is_awaited_and_the_rest_runs_then() {
 fn who_leaves_is_no_longer_asked() {
     let leaving = step(interest(), drop_it);
     let guests = guests([leaving.clone()]);
-    guests.remove_step(&leaving);
+    let gone = Hung { steps: vec![leaving.clone()], ..Hung::default() };
+    guests.swap(&gone, &Hung::default()).expect("nobody is in the way");
     assert!(!guests.watch(Phase::Sent, Kind::Message(MessageType::Chat)));
     assert!(matches!(guests.pass(at(), message()), Passed::On(_)));
+}
+
+#[test]
+fn a_successor_takes_over_and_a_stranger_does_not() {
+    let guests = Guests::default();
+    let handler = || -> Arc<dyn IqHandler> {
+        Arc::new(|_: super::super::Request, _: &mut crate::router::Out| {})
+    };
+    let has = |handler: Arc<dyn IqHandler>| Hung {
+        steps: vec![step(interest(), drop_it)],
+        iqs: vec![(Target::Server, "urn:x".to_owned(), handler)],
+        ..Hung::default()
+    };
+    let (old, new) = (has(handler()), has(handler()));
+    guests.swap(&Hung::default(), &old).expect("nobody is in the way");
+    let taken = guests.swap(&Hung::default(), &new);
+    assert_eq!(taken, Err("the requests of urn:x".to_owned()));
+    assert_eq!(guests.steps.load().len(), 1, "nothing of the stranger stays");
+    guests.swap(&old, &new).expect("the successor may");
+    assert!(Arc::ptr_eq(&guests.steps.load()[0], &new.steps[0]));
+    let found = guests.iq(Target::Server, "urn:x").expect("a handler");
+    assert!(Arc::ptr_eq(&found, &new.iqs[0].2));
+    guests.swap(&old, &Hung::default()).expect("it is gone already");
+    assert!(guests.watch(Phase::Sent, message().head.kind));
 }

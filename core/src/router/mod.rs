@@ -14,6 +14,7 @@ use crate::session::{Entry, Pending, Registry, Session, Shared};
 use crate::stanza::{Defect, Kind, Stanza};
 use crate::telemetry::Counter;
 
+pub mod asked;
 pub mod bounce;
 pub mod cluster;
 pub mod destination;
@@ -139,7 +140,10 @@ impl Router {
         let Some(to) = stanza.head.to.clone() else { return };
         match Destination::classify(&self.hosts, &to) {
             Destination::Account { host, .. } | Destination::Resource { host, .. } => {
-                self.im.presence_received(host, stanza, out);
+                match self.guests.watch(guests::Phase::ToAccount, stanza.head.kind) {
+                    true => self.presence_past_guests(host, stanza, out),
+                    false => self.im.presence_received(host, stanza, out),
+                }
             }
             // RFC 6121 §8.5.1: the server has no presence of its own.
             Destination::Server(_) => {}
@@ -155,12 +159,31 @@ impl Router {
         }
     }
 
-    fn iq(self: &Arc<Self>, session: Option<&Arc<Shared>>, mut stanza: Stanza, out: &mut Out) {
+    fn iq(self: &Arc<Self>, session: Option<&Arc<Shared>>, stanza: Stanza, out: &mut Out) {
+        let Some(mut stanza) = self.guests.asked.take(stanza) else { return };
         let to = match &stanza.head.to {
             Some(to) => to.clone(),
             // RFC 6120 §10.3.3: without `to` it is for the sender's own account.
             None => stanza.head.from.as_ref().map(|f| f.to_bare()).unwrap_or_else(|| self.own()),
         };
+        if self.guests.watch(guests::Phase::ToAccount, stanza.head.kind)
+            && self.hosts.find(to.domain()).is_some()
+            && to.local().is_some()
+        {
+            stanza.head.to.get_or_insert_with(|| to.clone());
+            return self.iq_past_guests(session, to, stanza, out);
+        }
+        self.iq_to(session, to, stanza, out);
+    }
+
+    /// The phases are over: an IQ for `to`.
+    fn iq_to(
+        self: &Arc<Self>,
+        session: Option<&Arc<Shared>>,
+        to: Jid,
+        mut stanza: Stanza,
+        out: &mut Out,
+    ) {
         let (host, target) = match Destination::classify(&self.hosts, &to) {
             Destination::Server(host) => (host, Target::Server),
             Destination::Account { host, .. } => (host, self.whose(session, &to)),
@@ -192,6 +215,9 @@ impl Router {
         loop {
             while let Some(stanza) = out.routes.pop_front() {
                 self.route(stanza, out);
+            }
+            if self.guests.watch_deliveries() {
+                self.deliveries_past_guests(out);
             }
             let mut far = Vec::new();
             let mut deliveries = out.deliveries.drain(..).peekable();
@@ -226,7 +252,11 @@ impl Router {
             }
             // The session ended between look-up and delivery: as if it had not been found.
             let Some((session, envelope)) = out.returned.pop_front() else {
-                return !out.work.is_empty();
+                // A guest may have refused a delivery, and its sender is told.
+                if out.routes.is_empty() {
+                    return !out.work.is_empty();
+                }
+                continue;
             };
             self.undelivered(session.as_deref(), envelope, out);
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::guests::{At, Passed, Phase};
 use super::local::{Mail, release};
+use super::out::To;
 use super::{Out, Router};
-use crate::host::AccountId;
+use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::session::registry::Entries;
-use crate::session::{Duty, Entry, Pending, Session, Shared};
+use crate::session::{Duty, Entry, Envelope, Pending, Session, Shared, ToOverride};
 use crate::stanza::{Kind, Stanza, StanzaError};
 
 impl Router {
@@ -114,6 +115,93 @@ impl Router {
                 self.bounce(&stanza, &error, out);
             }
             Passed::Dropped | Passed::Later(_) => release(mail.duty.as_ref()),
+        }
+    }
+
+    /// Phase `ToAccount` of an IQ.
+    pub(super) fn iq_past_guests(
+        self: &Arc<Self>,
+        session: Option<&Arc<Shared>>,
+        to: Jid,
+        stanza: Stanza,
+        out: &mut Out,
+    ) {
+        let session = session.cloned();
+        let then = move |router: &Arc<Router>, stanza: Stanza, out: &mut Out| {
+            router.iq_to(session.as_ref(), to, stanza, out);
+        };
+        self.to_account(stanza, then, out);
+    }
+
+    /// Phase `ToAccount` of presence.
+    pub(super) fn presence_past_guests(
+        self: &Arc<Self>,
+        host: HostId,
+        stanza: Stanza,
+        out: &mut Out,
+    ) {
+        let then = move |router: &Arc<Router>, stanza: Stanza, out: &mut Out| {
+            router.im.presence_received(host, stanza, out);
+        };
+        self.to_account(stanza, then, out);
+    }
+
+    fn to_account(
+        self: &Arc<Self>,
+        stanza: Stanza,
+        then: impl FnOnce(&Arc<Router>, Stanza, &mut Out) + Send + 'static,
+        out: &mut Out,
+    ) {
+        let account = stanza.head.to.as_ref().map_or_else(|| self.own(), Jid::to_bare);
+        let at = At { phase: Phase::ToAccount, account, session: None, id: None };
+        match self.guests.pass(at, stanza) {
+            Passed::On(stanza) => then(self, stanza, out),
+            Passed::Later(passed) => {
+                let router = self.clone();
+                out.wait(async move {
+                    let mut out = Out::default();
+                    match passed.await {
+                        Passed::On(stanza) => then(&router, stanza, &mut out),
+                        ended => router.ended(None, ended, &mut out),
+                    }
+                    out
+                });
+            }
+            ended => self.ended(None, ended, out),
+        }
+    }
+
+    /// Phase `ToSession` of presence and IQs.
+    pub(super) fn deliveries_past_guests(&self, out: &mut Out) {
+        for (to, envelope) in std::mem::take(&mut out.deliveries) {
+            let kind = envelope.stanza.head.kind;
+            // A message met its steps when its resources were chosen.
+            let is_watched =
+                !matches!(kind, Kind::Message(_)) && self.guests.watch(Phase::ToSession, kind);
+            match to {
+                To::Session(Entry::Local(session)) if is_watched => {
+                    self.delivery_past_guests(session, envelope, out);
+                }
+                // The node of a session elsewhere asks its own steps.
+                to => out.deliveries.push((to, envelope)),
+            }
+        }
+    }
+
+    fn delivery_past_guests(&self, session: Arc<Shared>, envelope: Envelope, out: &mut Out) {
+        let mut stanza = Stanza::clone(&envelope.stanza);
+        if envelope.to == ToOverride::Own {
+            stanza.head.to = Some(session.jid.clone());
+        }
+        let (account, own) = (session.jid.to_bare(), Some(session.jid.clone()));
+        let at = At { phase: Phase::ToSession, account, session: own, id: None };
+        match self.guests.pass(at, stanza) {
+            Passed::On(stanza) => {
+                let envelope = Envelope { stanza: Arc::new(stanza), ..envelope };
+                out.deliveries.push((To::Session(Entry::Local(session)), envelope));
+            }
+            Passed::Bounced(stanza, error) => self.bounce(&stanza, &error, out),
+            Passed::Dropped | Passed::Later(_) => {}
         }
     }
 

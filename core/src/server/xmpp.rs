@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Foundation, Routing};
+use crate::auth::accounts::Accounts;
 use crate::auth::mechanism::Mechanism;
 use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
 use crate::c2s::{self, Arrival, C2s, Frozen, Oracle};
@@ -181,24 +182,34 @@ impl Xmpp {
     }
 }
 
+/// Where passwords are checked elsewhere too, only a mechanism that sends them can succeed for
+/// everybody; offering the others would tell whose keys are here.
+fn mechanisms(accounts: &Accounts) -> Vec<Mechanism> {
+    match accounts.providers().check_passwords() {
+        true => vec![Mechanism::Plain],
+        false => Mechanism::ALL.to_vec(),
+    }
+}
+
 /// What streams are offered, made anew for each so that settings count at once.
 fn profiles(
     foundation: &Foundation,
     hosts: Arc<Hosts>,
     services: Arc<Services>,
 ) -> Box<dyn Fn() -> Profiles + Send + Sync> {
+    let accounts = foundation.accounts.clone();
     let starttls = foundation.properties.live(&stream::STARTTLS);
     let idle = foundation.properties.live(&c2s::settings::IDLE_SECONDS);
     let random = foundation.clock.random().clone();
     let tokens: stream::Tokens = Arc::new(move || random.token());
-    let verification = services.disco.verification.clone();
+    let disco = services.disco.clone();
     let standing: Vec<Arc<dyn StreamFeature>> = vec![
         Arc::new(features::STREAM_MANAGEMENT),
         Arc::new(features::ROSTER_VERSIONING),
         Arc::new(features::PRE_APPROVAL),
         Arc::new(Caps {
             node: services::disco::NODE.to_owned(),
-            ver: Arc::new(move || verification.clone()),
+            ver: Arc::new(move || disco.announced().server.verification.clone()),
         }),
     ];
     Box::new(move || {
@@ -216,7 +227,7 @@ fn profiles(
             host: HostId::FIRST,
             domain: hosts.domain(HostId::FIRST).as_str().to_owned(),
             starttls: starttls.get(),
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: mechanisms(&accounts),
             features,
             pre_auth: if registration { vec![ns::REGISTER] } else { Vec::new() },
             max_failures: MAX_FAILURES,

@@ -59,8 +59,8 @@ pub static ALL: &[&Xep] = &[
 ];
 
 /// What the server announces: the features of all extensions.
-pub fn disco() -> Disco {
-    Disco::new(ALL.iter().flat_map(|xep| xep.features).copied())
+pub fn disco() -> Arc<Disco> {
+    Arc::new(Disco::new(ALL.iter().flat_map(|xep| xep.features).copied()))
 }
 
 /// What extensions stand on.
@@ -70,7 +70,7 @@ pub struct Services {
     pub im: Arc<Im>,
     pub removal: Removal,
     pub registration: register::Registration,
-    pub disco: Disco,
+    pub disco: Arc<Disco>,
     pub clock: Clock,
     pub started: Timestamp,
 }

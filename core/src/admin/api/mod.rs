@@ -21,6 +21,7 @@ mod properties;
 mod roster;
 mod server;
 mod sessions;
+mod sources;
 mod tokens;
 mod upload;
 mod user_properties;
@@ -99,6 +100,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         roster::ROUTES,
         groups::ROUTES,
         sessions::ROUTES,
+        sources::ROUTES,
     ];
     let server = [server::ROUTES, properties::ROUTES, tokens::ROUTES, audit::ROUTES];
     let node = [certificates::ROUTES, database::ROUTES, logs::ROUTES, figures::ROUTES];

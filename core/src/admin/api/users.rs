@@ -97,7 +97,10 @@ impl From<AccountError> for Problem {
             AccountError::NoSuchAccount => Problem::NotFound(error.to_string()),
             AccountError::Name(_) => Problem::Invalid(error.to_string()).at("name"),
             AccountError::Password(_) => Problem::Invalid(error.to_string()).at("password"),
-            AccountError::Overloaded(_) => Problem::Unavailable(error.to_string()),
+            AccountError::Elsewhere => Problem::Conflict(error.to_string()).at("password"),
+            AccountError::Overloaded(_) | AccountError::Away(_) => {
+                Problem::Unavailable(error.to_string())
+            }
             AccountError::Storage(error) => error.into(),
         }
     }

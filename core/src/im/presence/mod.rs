@@ -17,6 +17,7 @@ use crate::events;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Out;
+use crate::router::guests::Phase;
 use crate::session::{Directed, Entry, Session, Shared, ToOverride};
 use crate::stanza::{Condition, Kind, Marks, PresenceType, Stanza, StanzaError};
 use crate::storage::{Append, Done, params};
@@ -143,8 +144,12 @@ impl Im {
         out: &mut Out,
     ) {
         let mut ours = Vec::new();
+        // Steps of plugins see it once for each account.
+        let kind = presence.head.kind;
+        let is_watched = self.guests.get().is_some_and(|g| g.watch(Phase::ToAccount, kind));
         for contact in roster.subscribers() {
-            if self.hosts.find(contact.domain()).is_some() && contact.local().is_some() {
+            let is_ours = self.hosts.find(contact.domain()).is_some() && contact.local().is_some();
+            if is_ours && !is_watched {
                 ours.push(contact.clone());
             } else {
                 out.route(Stanza::clone(presence).with_to(contact.clone()));

@@ -10,6 +10,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use percent_encoding::percent_decode_str;
 
 use super::{Guest, Handler, Hooks};
+use crate::admin::Gate;
 use crate::http::{Allowance, Peer, Request, Response, respond};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -22,22 +23,43 @@ pub(super) fn open(
     handler: Handler,
     hooks: &mut Hooks,
 ) -> Result<(), Error> {
-    if endpoint.listener != Listener::Public {
-        return Err(Error::unsupported("endpoints of the console's listener are not served yet"));
-    }
     let path = endpoint.path.trim_matches('/');
+    let is_public = endpoint.listener == Listener::Public;
+    if path.is_empty() && !is_public {
+        return Err(Error::invalid("an endpoint of the console has a path: pages stand beside it"));
+    }
     let prefix = match path {
         "" => format!("/plugins/{}", guest.id()),
         path => format!("/plugins/{}/{path}", guest.id()),
     };
     let body = usize::try_from(endpoint.max_body.min(LARGEST)).unwrap_or(usize::MAX);
-    let (routes, mounted) = (guest.seams.public.clone(), prefix.clone());
+    let seams = &guest.seams;
+    let routes = if is_public { seams.public.clone() } else { seams.console.clone() };
+    let gate = (!is_public).then(|| seams.gate.clone());
+    let mounted = prefix.clone();
     routes.serve(&prefix.clone(), Allowance { body, time: DEADLINE }, move |request| {
-        let (handler, prefix) = (handler.clone(), prefix.clone());
-        Box::pin(async move { serve(&handler, &prefix, request).await })
+        let (handler, prefix, gate) = (handler.clone(), prefix.clone(), gate.clone());
+        Box::pin(async move {
+            match admit(gate.as_deref(), &request).await {
+                Ok(()) => serve(&handler, &prefix, request).await,
+                Err(refusal) => refusal,
+            }
+        })
     });
     hooks.undo(move || routes.unmount(&mounted));
     Ok(())
+}
+
+/// The console's listener serves administrators only: whoever shows a token of the API.
+async fn admit(gate: Option<&Gate>, request: &Request) -> Result<(), Response> {
+    let Some(gate) = gate else { return Ok(()) };
+    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+    let Some(peer) = peer else { return Err(respond(500, &[], Vec::new())) };
+    match gate.authenticate(authorization, peer).await {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(problem.into_response()),
+    }
 }
 
 async fn serve(handler: &Handler, prefix: &str, request: Request) -> Response {

@@ -3,6 +3,8 @@
 mod audit;
 mod cluster;
 mod commands;
+mod components;
+mod disco;
 mod endpoints;
 pub mod events;
 mod fetch;
@@ -15,6 +17,7 @@ mod people;
 mod properties;
 mod registrar;
 mod route;
+mod sources;
 mod sql;
 mod stanza;
 mod stanzas;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 use async_ffi::FfiFuture;
 use hearth_plugin_api::abi::{Fut, HandlerRef, HostRef};
-use hearth_plugin_api::{Error, Offer, to_abi};
+use hearth_plugin_api::{Error, ErrorKind, Offer, StanzasSpec, to_abi};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +39,8 @@ use tokio::sync::oneshot;
 
 use super::guard::{Guard, stopped};
 use super::manifest::Manifest;
+use super::parking::Parking;
+use crate::admin::Gate;
 use crate::auth::accounts::Accounts;
 use crate::clock::{Clock, Timestamp};
 use crate::events::Events;
@@ -43,6 +48,8 @@ use crate::http::Routes;
 use crate::im::Im;
 use crate::properties::Properties;
 use crate::router::Router;
+use crate::router::guests::Hung;
+use crate::services::disco::Disco;
 use crate::shutdown::Tracker;
 use crate::storage::Db;
 use crate::telemetry::Metrics;
@@ -66,8 +73,12 @@ pub struct Seams {
     pub im: Arc<Im>,
     pub router: Arc<Router>,
     pub cluster: ClusterSeam,
+    pub disco: Arc<Disco>,
     /// What everybody reaches (7070, 7443).
     pub public: Arc<Routes>,
+    /// What administrators reach (9090, 9091), and who finds out whether one is.
+    pub console: Arc<Routes>,
+    pub gate: Arc<Gate>,
     /// The folder below which each plugin has one of its own.
     pub data: PathBuf,
     pub started: Timestamp,
@@ -84,6 +95,7 @@ pub(super) struct Guest {
     pub queue: route::Queue,
     pub series: metrics::Series,
     pub notices: Arc<notices::Notices>,
+    pub parking: Arc<Parking>,
     /// Where futures of ours run, whoever polls them.
     pub runtime: tokio::runtime::Handle,
 }
@@ -101,6 +113,7 @@ impl Guest {
             queue: route::Queue::start(seams, guard),
             series: metrics::Series::default(),
             notices: Arc::default(),
+            parking: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
         })
     }
@@ -180,15 +193,34 @@ pub struct Hooks {
     pub pages: Pages,
     pub notices: Arc<notices::Notices>,
     ears: Vec<Arc<events::Ear>>,
-    undo: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    pub parking: Arc<Parking>,
+    hung: Hung,
+    inboxes: Vec<(String, components::Inbox)>,
+    /// What begins once it has taken over.
+    begin: Mutex<Vec<Undo>>,
+    undo: Mutex<Vec<Undo>>,
+    late: Mutex<Vec<Undo>>,
     /// What is taken out once the plugin has stopped.
-    last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    last: Mutex<Option<Undo>>,
 }
+
+type Undo = Box<dyn FnOnce() + Send>;
 
 impl Hooks {
     /// Takes out what calls the plugin.
     pub fn close(&self) {
-        let undo = std::mem::take(&mut *self.undo.lock());
+        self.undo_all(&self.undo);
+        self.undo_all(&self.late);
+    }
+
+    /// Takes out what a successor cannot take over; for that, traffic waits from now on.
+    pub fn suspend(&self) {
+        self.parking.begin();
+        self.undo_all(&self.undo);
+    }
+
+    fn undo_all(&self, undo: &Mutex<Vec<Undo>>) {
+        let undo = std::mem::take(&mut *undo.lock());
         undo.into_iter().rev().for_each(|undo| undo());
     }
 
@@ -203,6 +235,11 @@ impl Hooks {
         last.into_iter().for_each(|undo| undo());
     }
 
+    /// Undone when the successor is there, or when none comes.
+    fn undo_late(&self, undo: impl FnOnce() + Send + 'static) {
+        self.late.lock().push(Box::new(undo));
+    }
+
     fn undo(&self, undo: impl FnOnce() + Send + 'static) {
         self.undo.lock().push(Box::new(undo));
     }
@@ -212,13 +249,32 @@ impl Hooks {
     }
 }
 
-/// Hangs in what the plugin offers. On an error nothing of it stays.
-pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, String> {
-    let mut hooks = Hooks { notices: guest.notices.clone(), ..Hooks::default() };
+/// Hangs in what the plugin offers, in place of what its predecessor had. On an error nothing of it
+/// stays.
+pub(super) fn open(
+    guest: &Arc<Guest>,
+    registered: Registered,
+    before: Option<&Hooks>,
+) -> Result<Hooks, String> {
+    let (notices, parking) = (guest.notices.clone(), guest.parking.clone());
+    let mut hooks = Hooks { notices, parking, ..Hooks::default() };
     let declared = guest.clone();
     hooks.undo(move || properties::withdraw(&declared));
-    match open_all(guest, registered, &mut hooks) {
-        Ok(()) => Ok(hooks),
+    let opened = open_all(guest, registered, before, &mut hooks);
+    let guests = guest.seams.router.guests.clone();
+    let nothing = Hung::default();
+    let old = before.map_or(&nothing, |before| &before.hung);
+    let opened = opened.and_then(|()| guests.swap(old, &hooks.hung).map_err(|what| taken(&what)));
+    let hung = hooks.hung.clone();
+    hooks.undo_late(move || {
+        // Taking something out is in nobody's way.
+        let _ = guests.swap(&hung, &Hung::default());
+    });
+    match opened {
+        Ok(()) => {
+            std::mem::take(&mut *hooks.begin.lock()).into_iter().for_each(|begin| begin());
+            Ok(hooks)
+        }
         Err(error) => {
             hooks.close();
             hooks.close_last();
@@ -227,12 +283,30 @@ pub(super) fn open(guest: &Arc<Guest>, registered: Registered) -> Result<Hooks, 
     }
 }
 
-fn open_all(guest: &Arc<Guest>, registered: Registered, hooks: &mut Hooks) -> Result<(), Error> {
+fn taken(what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("another plugin has {what} already"))
+}
+
+fn open_all(
+    guest: &Arc<Guest>,
+    registered: Registered,
+    before: Option<&Hooks>,
+    hooks: &mut Hooks,
+) -> Result<(), Error> {
+    let said = disco::open(guest, &registered, hooks)?;
     for (spec, step) in registered.steps {
         steps::open(guest, spec, step, hooks)?;
     }
     for (spec, handler) in registered.stanzas {
-        stanzas::open(guest, spec, handler, hooks)?;
+        match spec {
+            StanzasSpec::Iq(spec) => stanzas::open_iq(guest, &spec, handler, hooks),
+            StanzasSpec::Component(spec) => {
+                let before = before.map_or(&[][..], |before| &before.inboxes);
+                let said = said.of(&spec.label);
+                components::open(guest, (&spec, handler), (said, before), hooks)?;
+            }
+            _ => return Err(Error::unsupported("this server has no such handler of stanzas")),
+        }
     }
     if let Some(offered) = &registered.cluster {
         cluster::open(guest, offered, hooks)?;
@@ -252,8 +326,10 @@ fn open_one(
     hooks: &mut Hooks,
 ) -> Result<(), Error> {
     match (offer, handler) {
-        // Both are dealt with before the start.
+        // Dealt with before the start.
         (Offer::Property(_) | Offer::Migrations { .. }, _) => {}
+        // Dealt with before the components that they are about.
+        (Offer::Feature { .. } | Offer::Identity(_), _) => {}
         (Offer::Tab(tab), _) => hooks.pages.tabs.push(tab),
         (Offer::Page(page), Some(handler)) => hooks.pages.add(page, handler),
         (Offer::Command(command), Some(handler)) => hooks.commands.add(command, handler),
@@ -261,6 +337,10 @@ fn open_one(
             endpoints::open(guest, endpoint, handler, hooks)?;
         }
         (Offer::Events { kinds }, Some(handler)) => events::open(guest, &kinds, handler, hooks),
+        (Offer::Auth(source), Some(handler)) => sources::open_auth(guest, &source, handler, hooks),
+        (Offer::Directory(source), Some(handler)) => {
+            sources::open_directory(guest, &source, handler, hooks);
+        }
         (Offer::Timer(timer), Some(handler)) => timers::open(guest, timer, handler),
         (other, _) => {
             let name = serde_json::to_value(&other)?["offer"].take();

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use hearth_plugin_api::{Contact, Error, Group, Query, Session, User};
+use hearth_plugin_api::{Contact, Error, ErrorKind, Group, Query, Session, User};
 use serde_json::{Value, json};
 
 use super::Guest;
 use super::sql::refused;
 use crate::auth::profile::{self, Profile, Range};
+use crate::auth::providers::Away;
 use crate::auth::store::AccountRow;
 use crate::clock::Timestamp;
 use crate::host::HostId;
@@ -64,19 +65,38 @@ pub(super) async fn users(guest: &Arc<Guest>, query: &Query) -> Result<Vec<User>
 
 pub(super) async fn groups(guest: &Arc<Guest>, query: Query) -> Result<Vec<Group>, Error> {
     let limit = query.limit.clamp(1, MOST) as usize;
+    let asked = query.clone();
     let page = guest.seams.db.read(move |tx| {
         Box::pin(async move {
-            groups::store::page(tx, HOST, (&query.search, &query.after), limit).await
+            groups::store::page(tx, HOST, (&asked.search, &asked.after), limit).await
         })
     });
     let page = page.await.map_err(refused)?;
     let shown = |group: groups::Group| Group { name: group.name, description: group.description };
-    Ok(page.into_iter().map(shown).collect())
+    let mut all: Vec<Group> = page.into_iter().map(shown).collect();
+    let elsewhere = guest.seams.accounts.providers();
+    let elsewhere = elsewhere.groups(&query.search, &query.after, limit as u32).await;
+    let elsewhere = elsewhere.map_err(away)?;
+    all.extend(elsewhere.into_iter().map(|(name, description)| Group { name, description }));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.dedup_by(|a, b| a.name == b.name);
+    all.truncate(limit);
+    Ok(all)
+}
+
+fn away(error: Away) -> Error {
+    Error::unavailable(error.to_string())
 }
 
 pub(super) async fn members(guest: &Arc<Guest>, group: String) -> Result<Vec<String>, Error> {
-    let members = members_of(guest, group).await?;
-    Ok(members.into_iter().map(|member| member.username).collect())
+    match members_of(guest, group.clone()).await {
+        // A group of our own goes before one of the same name elsewhere.
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            let members = guest.seams.accounts.providers().members(&group).await.map_err(away)?;
+            if members.is_empty() { Err(error) } else { Ok(members) }
+        }
+        members => Ok(members?.into_iter().map(|member| member.username).collect()),
+    }
 }
 
 pub(super) async fn admins(guest: &Arc<Guest>, group: String) -> Result<Vec<String>, Error> {

@@ -9,7 +9,9 @@ use hearth_plugin_api::abi::{
     ClusterHostRef, ClusterRef, HandlerRef, PluginRef, Registrar, Registrar_TO, Res, StanzasRef,
     StepRef,
 };
-use hearth_plugin_api::{Error, ErrorKind, Offer, Phase, StanzasSpec, StepSpec, from_abi, to_abi};
+use hearth_plugin_api::{
+    Error, ErrorKind, Listener, Offer, Phase, StanzasSpec, StepSpec, from_abi, to_abi,
+};
 use parking_lot::Mutex;
 
 use super::super::manifest::Manifest;
@@ -93,7 +95,7 @@ impl Collector {
         if let Some(capability) = offer.capability() {
             self.manifest.require(capability)?;
         }
-        if let Some(name) = name(&offer) {
+        for name in [name(&offer), place(&offer)].into_iter().flatten() {
             self.take(name)?;
         }
         self.registered.lock().offers.push((offer, handler));
@@ -101,14 +103,28 @@ impl Collector {
     }
 }
 
+/// What stands beside each other in the console, below the plugin's own path.
+fn place(offer: &Offer) -> Option<String> {
+    let first = match offer {
+        Offer::Page(page) => &page.slug,
+        Offer::Endpoint(endpoint) if endpoint.listener == Listener::Console => {
+            endpoint.path.trim_matches('/').split('/').next().unwrap_or_default()
+        }
+        _ => return None,
+    };
+    Some(format!("the console's path {first}"))
+}
+
 /// What must be unique.
 fn name(offer: &Offer) -> Option<String> {
     Some(match offer {
         Offer::Property(property) => format!("property {}", property.name),
         Offer::Timer(timer) => format!("timer {}", timer.name),
-        Offer::Endpoint(endpoint) => format!("endpoint {}", endpoint.path),
+        Offer::Endpoint(endpoint) => format!("{:?} endpoint {}", endpoint.listener, endpoint.path),
         Offer::Tab(tab) => format!("tab {}", tab.slug),
         Offer::Page(page) => format!("page {}", page.slug),
+        Offer::Auth(source) => format!("auth {}", source.name),
+        Offer::Directory(source) => format!("directory {}", source.name),
         Offer::Command(command) => format!("command {}", command.name),
         _ => return None,
     })

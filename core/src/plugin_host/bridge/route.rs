@@ -12,7 +12,7 @@ use super::super::guard::Guard;
 use super::{Guest, Seams, stanza};
 use crate::host::HostId;
 use crate::router::{Out, Router};
-use crate::stanza::Stanza;
+use crate::stanza::{IqType, Kind, Stanza};
 
 /// Stanzas that may wait.
 const QUEUE: usize = 1024;
@@ -26,6 +26,13 @@ impl Queue {
         let work = drain(seams.router.clone(), guard.clone(), waiting);
         seams.tracker.spawn("plugin stanzas", work);
         Queue(queue)
+    }
+}
+
+impl Queue {
+    fn push(&self, stanza: Stanza) -> Result<(), Error> {
+        let full = |_| Error::new(ErrorKind::Full, "too many stanzas wait: send fewer");
+        self.0.try_send(stanza).map_err(full)
     }
 }
 
@@ -48,6 +55,11 @@ pub(super) fn route(guest: &Arc<Guest>, sent: &StanzaRef<'_>) -> Result<(), Erro
     if buf.kind == 2 && buf.id.is_empty() {
         buf.id = guest.seams.clock.random().hex().into();
     }
+    guest.queue.push(prepared(guest, buf)?)
+}
+
+/// A stanza that a plugin may send: from an address of this server, to somebody.
+fn prepared(guest: &Arc<Guest>, buf: StanzaBuf) -> Result<Stanza, Error> {
     let mut stanza = stanza::take(buf)?;
     stanza.origin = guest.origin;
     let router = &guest.seams.router;
@@ -60,12 +72,35 @@ pub(super) fn route(guest: &Arc<Guest>, sent: &StanzaRef<'_>) -> Result<(), Erro
     if !own {
         return Err(Error::invalid(format!("`{from}` is no address of this server")));
     }
-    let full = |_| Error::new(ErrorKind::Full, "too many stanzas wait: send fewer");
-    guest.queue.0.try_send(stanza).map_err(full)
+    Ok(stanza)
 }
 
-/// Sends an IQ and waits for its answer: not before this server keeps track of its own requests.
-pub(super) async fn ask(guest: &Arc<Guest>, _: StanzaBuf, _: Duration) -> Result<StanzaBuf, Error> {
+/// Sends an IQ, under an id of ours, and waits for its answer.
+pub(super) async fn ask(
+    guest: &Arc<Guest>,
+    mut question: StanzaBuf,
+    patience: Duration,
+) -> Result<StanzaBuf, Error> {
     guest.manifest.require(Capability::Route)?;
-    Err(Error::unsupported("this server does not wait for answers on behalf of plugins yet"))
+    let (own_id, id) = (question.id.clone(), guest.seams.clock.random().hex());
+    question.id = id.as_str().into();
+    let stanza = prepared(guest, question)?;
+    let head = &stanza.head;
+    let (Kind::Iq(IqType::Get | IqType::Set), Some(from), Some(to)) =
+        (head.kind, head.from.clone(), head.to.clone())
+    else {
+        return Err(Error::invalid("only an IQ of type get or set is answered"));
+    };
+    if from.local().is_some() {
+        return Err(Error::invalid("answers to a user's own address are the user's"));
+    }
+    let guests = guest.seams.router.guests.clone();
+    let awaited = guests.asked.register(id, from, to).ok_or_else(|| {
+        Error::new(ErrorKind::Full, "too many answers are awaited: ask less at a time")
+    })?;
+    guest.queue.push(stanza)?;
+    let late = |_| Error::new(ErrorKind::Timeout, "no answer came in time");
+    let answer = tokio::time::timeout(patience, awaited.answer()).await.map_err(late)?;
+    let answer = answer.ok_or_else(|| Error::unavailable("the answer was lost"))?;
+    Ok(StanzaBuf { id: own_id, ..stanza::give(&answer) })
 }

@@ -1,59 +1,31 @@
-//! IQ handlers and sub-domains: stanzas that are for a plugin.
+//! IQ handlers: requests that are for a plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_plugin_api::abi::{StanzaBuf, StanzasRef};
-use hearth_plugin_api::{ComponentSpec, IqSpec};
-use hearth_plugin_api::{Error, ErrorKind, StanzasSpec};
+use hearth_plugin_api::{Error, ErrorKind, IqSpec};
 
 use super::{Guest, Hooks, stanza};
-use crate::host::HostId;
-use crate::jid::Jid;
-use crate::router::{IqHandler, Out, Remote, Request, Target};
+use crate::router::{IqHandler, Out, Request, Target};
 use crate::stanza::{Condition, IqType, Kind, Stanza};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(super) fn open(
-    guest: &Arc<Guest>,
-    spec: StanzasSpec,
-    handler: StanzasRef,
-    hooks: &mut Hooks,
-) -> Result<(), Error> {
+pub(super) fn open_iq(guest: &Arc<Guest>, spec: &IqSpec, handler: StanzasRef, hooks: &mut Hooks) {
     let handler = Arc::new(handler);
-    match spec {
-        StanzasSpec::Iq(spec) => open_iq(guest, &spec, handler, hooks),
-        StanzasSpec::Component(spec) => open_component(guest, &spec, handler, hooks),
-        _ => Err(Error::unsupported("this server has no such handler of stanzas")),
-    }
-}
-
-fn taken(what: &str) -> Error {
-    Error::new(ErrorKind::Conflict, format!("another plugin has {what} already"))
-}
-
-fn open_iq(
-    guest: &Arc<Guest>,
-    spec: &IqSpec,
-    handler: Arc<StanzasRef>,
-    hooks: &mut Hooks,
-) -> Result<(), Error> {
     let wanted = [(spec.to_server, Target::Server), (spec.to_account, Target::Account)];
     for (_, target) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-        let guests = guest.seams.router.guests.clone();
-        let iq = Arc::new(Iq { guest: guest.clone(), handler: handler.clone() });
-        if !guests.add_iq(target, &spec.namespace, iq) {
-            return Err(taken(&format!("the requests of {}", spec.namespace)));
-        }
         let namespace = spec.namespace.clone();
-        hooks.undo(move || guests.remove_iq(target, &namespace));
+        let iq = Iq { guest: guest.clone(), target, namespace, handler: handler.clone() };
+        hooks.hung.iqs.push((target, spec.namespace.clone(), Arc::new(iq)));
     }
-    Ok(())
 }
 
 struct Iq {
     guest: Arc<Guest>,
+    target: Target,
+    namespace: String,
     handler: Arc<StanzasRef>,
 }
 
@@ -62,15 +34,42 @@ impl IqHandler for Iq {
     fn handle(&self, request: Request, _: &mut Out) {
         let (guest, handler) = (self.guest.clone(), self.handler.clone());
         let router = guest.seams.router.clone();
+        let (target, namespace) = (self.target, self.namespace.clone());
         self.guest.seams.tracker.spawn("plugin iq", async move {
+            if guest.parking.is_begun() {
+                return pass_on(&guest, (target, &namespace), request).await;
+            }
             let question = stanza::give(&request.stanza);
             let call = move || handler.stanza(question);
             let answers = guest.guard.later("iq", DEADLINE, call).await;
+            if answers.as_ref().is_err_and(|error| is_parked(&guest, error)) {
+                return pass_on(&guest, (target, &namespace), request).await;
+            }
             let mut out = Out::default();
             out.routes.extend(answer(&request.stanza, answers.map(|all| all.into_vec())));
             router.perform(&mut out).await;
         });
     }
+}
+
+/// Whether the instance did not answer because its successor is to.
+pub(super) fn is_parked(guest: &Guest, error: &Error) -> bool {
+    error.kind == ErrorKind::Stopped && guest.parking.is_begun()
+}
+
+/// The plugin is being replaced: its successor is asked.
+async fn pass_on(guest: &Guest, (target, namespace): (Target, &str), request: Request) {
+    let router = &guest.seams.router;
+    let mut out = Out::default();
+    let successor = match guest.parking.over(request.stanza.payload.bytes.len()).await {
+        true => router.guests.iq(target, namespace),
+        false => None,
+    };
+    match successor {
+        Some(successor) => successor.handle(request, &mut out),
+        None => out.routes.extend(request.stanza.error(&Condition::ServiceUnavailable.into())),
+    }
+    router.perform(&mut out).await;
 }
 
 /// RFC 6120 §8.2.3: exactly one answer, whatever the plugin does.
@@ -95,92 +94,4 @@ fn answer(request: &Stanza, answers: Result<Vec<StanzaBuf>, Error>) -> Option<St
             request.error(&Condition::InternalServerError.into())
         }
     }
-}
-
-fn open_component(
-    guest: &Arc<Guest>,
-    spec: &ComponentSpec,
-    handler: Arc<StanzasRef>,
-    hooks: &mut Hooks,
-) -> Result<(), Error> {
-    let domain = guest.seams.router.hosts.domain(HostId::FIRST);
-    let address = format!("{}.{}", spec.label, domain.as_str());
-    let address = Jid::parse(&address).ok().filter(|jid| jid.local().is_none());
-    let Some(address) = address.filter(|_| !spec.label.contains(['.', '/', '@'])) else {
-        return Err(Error::invalid(format!("`{}` is no label of a domain", spec.label)));
-    };
-    let (queue, arriving) = tokio::sync::mpsc::channel(QUEUE);
-    let guests = guest.seams.router.guests.clone();
-    let domain = address.as_str().to_owned();
-    if !guests.add_domain(&domain, Arc::new(Component { queue })) {
-        return Err(taken(&format!("the address {domain}")));
-    }
-    let serve = serve(guest.clone(), handler, domain.clone(), arriving);
-    guest.seams.tracker.spawn("plugin component", serve);
-    hooks.undo(move || guests.remove_domain(&domain));
-    Ok(())
-}
-
-/// Stanzas that may wait for a component.
-const QUEUE: usize = 1024;
-
-struct Component {
-    queue: tokio::sync::mpsc::Sender<Stanza>,
-}
-
-impl Remote for Component {
-    /// Keeps the order of what arrives; what finds no room is answered.
-    fn route(&self, stanza: Stanza, out: &mut Out) {
-        use tokio::sync::mpsc::error::TrySendError::{Closed, Full};
-        let (stanza, condition) = match self.queue.try_send(stanza) {
-            Ok(()) => return,
-            Err(Full(stanza)) => (stanza, Condition::ResourceConstraint),
-            Err(Closed(stanza)) => (stanza, Condition::ServiceUnavailable),
-        };
-        out.routes.extend(stanza.error(&condition.into()));
-    }
-}
-
-async fn serve(
-    guest: Arc<Guest>,
-    handler: Arc<StanzasRef>,
-    domain: String,
-    mut arriving: tokio::sync::mpsc::Receiver<Stanza>,
-) {
-    loop {
-        let stanza = tokio::select! {
-            stanza = arriving.recv() => stanza,
-            () = guest.guard.closed() => None,
-        };
-        let Some(arrived) = stanza else { return };
-        let question = stanza::give(&arrived);
-        let answers = guest.guard.later("component", DEADLINE, || handler.stanza(question)).await;
-        let mut out = Out::default();
-        match answers {
-            Ok(answers) => {
-                let taken = answers.into_iter().map(stanza::take);
-                out.routes.extend(taken.filter_map(|taken| of(&domain, &guest, taken)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, plugin = guest.id(), "a component did not take a stanza");
-                out.routes.extend(arrived.error(&Condition::InternalServerError.into()));
-            }
-        }
-        guest.seams.router.perform(&mut out).await;
-    }
-}
-
-/// A component speaks for its own addresses only.
-fn of(domain: &str, guest: &Guest, taken: Result<Stanza, Error>) -> Option<Stanza> {
-    let stanza = taken.inspect_err(|error| {
-        tracing::warn!(%error, plugin = guest.id(), "a component's stanza is not routed");
-    });
-    let mut stanza = stanza.ok()?;
-    stanza.origin = guest.origin;
-    let own = stanza.head.from.as_ref().is_some_and(|from| from.domain() == domain);
-    if !own || stanza.head.to.is_none() {
-        tracing::warn!(plugin = guest.id(), domain, "a component's stanza has foreign addresses");
-        return None;
-    }
-    Some(stanza)
 }

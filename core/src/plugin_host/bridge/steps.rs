@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use hearth_plugin_api::abi::{Passage, PassageBuf, StepRef};
 use hearth_plugin_api::{self as api, Error, ErrorKind, StepSpec};
 
+use super::stanzas::is_parked;
 use super::{Guest, Hooks, stanza};
 use crate::router::guests::{Answer, At, GuestStep, Interest, Phase, Replacement, Verdict};
 use crate::router::phase::{Failure, StepError};
@@ -55,9 +56,7 @@ pub(super) fn open(
         guest: guest.clone(),
     };
     let step: Arc<dyn GuestStep> = Arc::new(step);
-    let guests = guest.seams.router.guests.clone();
-    guests.add_step(step.clone());
-    hooks.undo(move || guests.remove_step(&step));
+    hooks.hung.steps.push(step);
     Ok(())
 }
 
@@ -80,6 +79,9 @@ impl GuestStep for Step {
     }
 
     fn check(&self, at: &At, stanza: &Stanza) -> Answer {
+        if self.guest.parking.is_begun() {
+            return self.park(at, stanza);
+        }
         let id = at.id.map(|id| id.to_string()).unwrap_or_default();
         let passage = Passage {
             phase: phase(at.phase).bit(),
@@ -90,24 +92,22 @@ impl GuestStep for Step {
             stanza_id: id.as_str().into(),
         };
         match self.asynchronous {
-            true => Answer::Later(self.later(&passage, stanza)),
-            false => Answer::Now(self.now(&passage, stanza)),
+            true => Answer::Later(self.later(&passage, at, stanza)),
+            false => self.now(&passage, at, stanza),
         }
     }
 }
 
 impl Step {
-    fn now(&self, passage: &Passage<'_>, stanza: &Stanza) -> Result<Verdict, StepError> {
+    fn now(&self, passage: &Passage<'_>, at: &At, stanza: &Stanza) -> Answer {
         let call = || stanza::lend(stanza, |stanza| self.step.check(passage, stanza));
-        let verdict = self.guest.guard.now(&self.what, call);
-        decide(verdict, stanza.head.kind)
+        match self.guest.guard.now(&self.what, call) {
+            Err(error) if is_parked(&self.guest, &error) => self.park(at, stanza),
+            verdict => Answer::Now(decide(verdict, stanza.head.kind)),
+        }
     }
 
-    fn later(
-        &self,
-        passage: &Passage<'_>,
-        stanza: &Stanza,
-    ) -> BoxFuture<'static, Result<Verdict, StepError>> {
+    fn later(&self, passage: &Passage<'_>, at: &At, stanza: &Stanza) -> Later {
         let passage = PassageBuf {
             phase: passage.phase,
             hops: passage.hops,
@@ -116,13 +116,51 @@ impl Step {
             session: passage.session.into(),
             stanza_id: passage.stanza_id.into(),
         };
-        let (kind, stanza) = (stanza.head.kind, stanza::give(stanza));
-        let (guard, what, step) = (self.guest.guard.clone(), self.what.clone(), self.step.clone());
+        let (kind, question) = (stanza.head.kind, stanza::give(stanza));
+        let (guest, what, step) = (self.guest.clone(), self.what.clone(), self.step.clone());
+        let successor = self.successor(at, stanza);
         Box::pin(async move {
-            let call = move || step.check_later(passage, stanza);
-            decide(guard.later(&what, DEADLINE, call).await, kind)
+            let call = move || step.check_later(passage, question);
+            match guest.guard.later(&what, DEADLINE, call).await {
+                Err(error) if is_parked(&guest, &error) => successor.await,
+                verdict => decide(verdict, kind),
+            }
         })
     }
+
+    /// The plugin is being replaced. What cannot wait is treated as when the step fails.
+    fn park(&self, at: &At, stanza: &Stanza) -> Answer {
+        let is_presence = matches!(stanza.head.kind, Kind::Presence(_));
+        match at.phase == Phase::ToSession || (at.phase == Phase::Sent && is_presence) {
+            true => Answer::Now(Err(replaced())),
+            false => Answer::Later(self.successor(at, stanza)),
+        }
+    }
+
+    /// Waits for the verdict of the step that takes over.
+    fn successor(&self, at: &At, stanza: &Stanza) -> Later {
+        let (guest, name) = (self.guest.clone(), self.interest.name.clone());
+        let (at, stanza) = (at.clone(), stanza.clone());
+        Box::pin(async move {
+            if !guest.parking.over(stanza.payload.bytes.len()).await {
+                return Err(replaced());
+            }
+            // The new version may have no such step.
+            let Some(step) = guest.seams.router.guests.step(&name) else {
+                return Ok(Verdict::Pass);
+            };
+            match step.check(&at, &stanza) {
+                Answer::Now(verdict) => verdict,
+                Answer::Later(verdict) => verdict.await,
+            }
+        })
+    }
+}
+
+type Later = BoxFuture<'static, Result<Verdict, StepError>>;
+
+fn replaced() -> StepError {
+    StepError("the plugin is being replaced".to_owned())
 }
 
 fn phase(phase: Phase) -> api::Phase {

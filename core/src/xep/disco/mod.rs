@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{Iq, Question, Reply, Services, Xep};
 use crate::ns;
 use crate::router::{Out, Target};
-use crate::services::disco::{ACCOUNT, SERVER};
 use crate::stanza::Condition;
 use crate::xml::Element;
 
@@ -24,31 +23,29 @@ fn info(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Reply
     if let Some(refusal) = refusal(services, question) {
         return refusal;
     }
-    let identity = match question.request.target {
-        Target::Server => SERVER,
-        Target::Own | Target::Account => ACCOUNT,
+    let announced = services.disco.announced();
+    let said = match question.request.target {
+        Target::Server => &announced.server,
+        Target::Own | Target::Account => &announced.account,
     };
-    let mut element = Element::new("identity", ns::DISCO_INFO)
-        .with_attr("category", identity.category)
-        .with_attr("type", identity.kind);
-    if !identity.name.is_empty() {
-        element = element.with_attr("name", identity.name);
-    }
-    let features = services
-        .disco
-        .features
-        .iter()
-        .map(|feature| Element::new("feature", ns::DISCO_INFO).with_attr("var", feature));
-    let query = Element::new("query", ns::DISCO_INFO).with_child(element).with_children(features);
-    Reply::Result(with_node(query, question))
+    Reply::Result(with_node(said.element(), question))
 }
 
-/// Nothing hangs below the server yet, and an account shows none of its resources.
+/// An account shows none of its resources.
 fn items(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Reply {
-    match refusal(services, question) {
-        Some(refusal) => refusal,
-        None => Reply::Result(with_node(Element::new("query", ns::DISCO_ITEMS), question)),
+    if let Some(refusal) = refusal(services, question) {
+        return refusal;
     }
+    let announced = services.disco.announced();
+    let shown = match question.request.target {
+        Target::Server => &announced.items[..],
+        Target::Own | Target::Account => &[],
+    };
+    let item = |(jid, name): &(String, String)| {
+        Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid).with_attr("name", name)
+    };
+    let query = Element::new("query", ns::DISCO_ITEMS).with_children(shown.iter().map(item));
+    Reply::Result(with_node(query, question))
 }
 
 /// XEP-0030 §7. The only node is the one that caps announce (XEP-0115 §6.2).

@@ -144,7 +144,7 @@ impl Services {
     }
 
     async fn change_password(&self, host: HostId, username: &str, password: &str) -> Reply {
-        match self.accounts.set_password(host, username, password).await {
+        match self.accounts.set_own_password(host, username, password).await {
             Ok(_) => Reply::Done,
             Err(error) => refusal(error),
         }
@@ -227,7 +227,8 @@ fn refusal(error: AccountError) -> Reply {
         AccountError::LastAdministrator => Condition::Forbidden,
         AccountError::NoSuchAccount => Condition::ItemNotFound,
         AccountError::Name(_) | AccountError::Password(_) => Condition::NotAcceptable,
-        AccountError::Overloaded(_) => Condition::ResourceConstraint,
+        AccountError::Elsewhere => Condition::NotAllowed,
+        AccountError::Overloaded(_) | AccountError::Away(_) => Condition::ResourceConstraint,
         AccountError::Storage(storage) => {
             tracing::error!(error = %storage, "an account cannot be changed");
             return Condition::InternalServerError.into();

@@ -5,8 +5,10 @@
 #![allow(unsafe_code)]
 
 mod pages;
+mod routing;
 mod store;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ static CONSTRUCTOR: extern "C" fn() = constructor;
 struct Trial {
     host: Host,
     heard: Mutex<Vec<Event>>,
+    /// Runs of the timer that has one node at a time.
+    turns: AtomicU64,
 }
 
 impl Plugin for Trial {
@@ -54,24 +58,30 @@ impl Plugin for Trial {
         let mode = wish(0);
         let capabilities = [
             Capability::Commands,
+            Capability::Components,
             Capability::Console,
+            Capability::Disco,
             Capability::Events,
             Capability::HttpServer,
             Capability::Iq,
+            Capability::Route,
             Capability::Steps,
             Capability::Tables,
         ];
+        let unknown = if mode == "greedy" { vec!["fly".to_owned()] } else { Vec::new() };
+        let manifest = manifest!().name("Trial").asks_for(&capabilities);
         Manifest {
             id: wish(2),
             version: wish(1),
             min_server: if mode == "newer" { "99.0.0".to_owned() } else { String::new() },
-            ..manifest!().name("Trial").asks_for(&capabilities)
+            capabilities: [manifest.capabilities.clone(), unknown].concat(),
+            ..manifest
         }
     }
 
     fn create(host: Host) -> Result<Trial> {
         assert_ne!(wish(0), "panic-create", "on purpose");
-        Ok(Trial { host, heard: Mutex::default() })
+        Ok(Trial { host, heard: Mutex::default(), turns: AtomicU64::default() })
     }
 
     fn register(self: &Arc<Self>, registrar: &Registrar<'_>) -> Result<()> {
@@ -84,6 +94,8 @@ impl Plugin for Trial {
         registrar.events(&["*"], self, Trial::hear)?;
         pages::register(self, registrar)?;
         registrar.endpoint(Endpoint::public("echo"), self, Trial::echo)?;
+        registrar.endpoint(Endpoint::console("inside"), self, Trial::echo)?;
+        routing::register(self, registrar)?;
         // Two plugins cannot answer the same.
         registrar.iq(IqSpec::server(&format!("urn:{}", wish(2))), self, Trial::iq)?;
         let words = StepSpec::new("words", Phase::Sent).kinds(&[Kind::Message]);
@@ -112,7 +124,7 @@ impl Plugin for Trial {
 type Answer = std::pin::Pin<Box<dyn Future<Output = Result<json::Value>> + Send>>;
 type Run = fn(Arc<Trial>, CommandCall) -> Answer;
 
-const COMMANDS: [(&str, Run); 7] = [
+const COMMANDS: [(&str, Run); 9] = [
     ("echo", |trial, call| {
         Box::pin(async move {
             let greeting = trial.host.property("greeting")?;
@@ -136,6 +148,10 @@ const COMMANDS: [(&str, Run); 7] = [
         })
     }),
     ("notice", |trial, call| Box::pin(trial.notice(call))),
+    ("ask", |trial, call| Box::pin(routing::ask(trial, call))),
+    ("turns", |trial, _| {
+        Box::pin(async move { Ok(json::json!(trial.turns.load(Ordering::Relaxed))) })
+    }),
     ("panic", |_, _| Box::pin(async { panic!("on purpose") })),
     ("version", |_, _| Box::pin(async { Ok(json::json!(wish(1))) })),
 ];

@@ -12,6 +12,7 @@ use hearth_plugin_api::{Manifest, to_abi};
 use tempfile::TempDir;
 
 use super::*;
+use crate::admin::{Gate, Token};
 use crate::auth::accounts::Accounts;
 use crate::auth::derive::Derivation;
 use crate::clock::{Clock, Timestamp};
@@ -113,6 +114,7 @@ impl Bench {
             Certificates::open(folder.path(), ["hearth.example", ""], SystemTime::now());
         let (certificates, seat) = (certificates.unwrap(), Seat::new(&clock));
         let xmpp = Xmpp::build(&foundation, &routing, &certificates, &seat);
+        let token = Token::new(clock.random());
         let seams = Arc::new(Seams {
             db: db.clone(),
             clock: clock.clone(),
@@ -124,7 +126,10 @@ impl Bench {
             im: routing.router.im.clone(),
             router: routing.router.clone(),
             cluster: ClusterSeam::new(seat.clone(), Drain::default(), xmpp.c2s.clone()),
+            disco: routing.services.disco.clone(),
             public: Routes::new(),
+            console: Routes::new(),
+            gate: Arc::new(Gate::new(db.clone(), clock.clone(), token.hash())),
             data: folder.path().to_owned(),
             started: clock.now(),
         });
