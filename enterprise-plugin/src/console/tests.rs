@@ -46,7 +46,7 @@ fn cluster_of(server: &FakeHost, nodes: &[u32]) {
     let members: Vec<_> = nodes.iter().map(|node| Member { node: *node, incarnation: 7 }).collect();
     for member in &members {
         let about = About { name: "<b>".to_owned(), ..About::default() };
-        block_on(store::beat(&server.host(), *member, &[], &about)).expect("a row");
+        block_on(store::beat(&server.host(), (*member, 0), &[], &about)).expect("a row");
     }
     let happened = members.iter().map(|member| (*member, Happened::Joined)).collect();
     let change = Change { view: View { epoch: 1, members }, departed: Vec::new(), happened };
