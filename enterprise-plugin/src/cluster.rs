@@ -79,6 +79,11 @@ impl Clustering {
         self.driver.get().map(|driver| driver.state()).unwrap_or_default()
     }
 
+    /// Why this node may not join; empty when it may.
+    pub fn refused(&self) -> String {
+        self.driver.get().map(|driver| driver.refused()).unwrap_or_default()
+    }
+
     /// Something in the database has changed.
     pub fn hurry(&self) {
         if let Some(driver) = self.driver.get() {

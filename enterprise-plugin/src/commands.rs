@@ -77,7 +77,7 @@ impl Enterprise {
         Ok(())
     }
 
-    /// `me`, `state` (of this node), `epoch`, `enabled`, `obstacle` (null, or why this node cannot be
+    /// `me`, `state` and `refused` (of this node), `epoch`, `enabled`, `obstacle` (null, or why it cannot be
     /// clustered), `licence`, `members`: each with `id`, `incarnation`, `name`, `state`, `sessions`,
     /// `versions`, `protocol` (its version of the one between nodes) and `addresses`; and `others` that share the database: `id`, `name`, `state`, `refused`
     /// (why they may not join) and `silent_ms`.
@@ -111,6 +111,7 @@ impl Enterprise {
         Ok(json!({
             "me": self.host.info().node,
             "state": self.clustering.state(),
+            "refused": self.clustering.refused(),
             "others": others.collect::<Vec<_>>(),
             "epoch": snapshot.view.epoch,
             "enabled": snapshot.enabled,

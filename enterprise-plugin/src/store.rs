@@ -7,6 +7,7 @@ use hearth_plugin_api::{Error, ErrorKind, Host, Migration, Result, json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::membership::node::MISSED;
 use crate::membership::{About, Change, Member, NodeRow, Snapshot, View};
 
 pub fn migrations() -> Vec<Migration> {
@@ -106,17 +107,26 @@ pub async fn snapshot(host: &Host) -> Result<Snapshot> {
     read_snapshot(rows)
 }
 
-/// Renews this node's row and reads everybody's, in one transaction on the reserved connection. A row
-/// of an earlier run is replaced; what it was asked to drain is forgotten with it.
-pub async fn beat(host: &Host, me: Member, links: &[Member], about: &About) -> Result<Snapshot> {
+/// Renews this node's row and reads everybody's, in one transaction on the reserved connection. The row
+/// of this process's run `before` is replaced; what it was asked to drain is forgotten with it. That of
+/// another process only if it was not renewed lately: two that share a number are told apart by it.
+pub async fn beat(
+    host: &Host,
+    (me, before): (Member, i64),
+    links: &[Member],
+    about: &About,
+) -> Result<Snapshot> {
     let renew = Statement::new(
         "INSERT INTO {node} (node, incarnation, beat_ms, links, about, drain, known) \
          VALUES ($1, $2, {:now}, $3, $4, 0, FALSE) \
          ON CONFLICT (node) DO UPDATE SET incarnation = excluded.incarnation, \
          beat_ms = excluded.beat_ms, links = excluded.links, about = excluded.about, \
-         drain = CASE WHEN {node}.incarnation = excluded.incarnation THEN {node}.drain ELSE 0 END",
+         drain = CASE WHEN {node}.incarnation = excluded.incarnation THEN {node}.drain ELSE 0 END \
+         WHERE {node}.incarnation = excluded.incarnation OR {node}.incarnation = $5 \
+         OR {node}.beat_ms < {:now} - $6",
     );
     let renew = renew.bind(me.node).bind(me.incarnation).bind(text(&links)?).bind(text(about)?);
+    let renew = renew.bind(before).bind(MISSED.as_millis() as i64);
     let all = [renew].into_iter().chain(READ.map(Statement::new)).collect();
     let mut rows = host.sql().reserved().transaction(all).await?;
     rows.remove(0);
@@ -334,23 +344,40 @@ mod tests {
     fn a_beat_renews_the_row_and_reads_all() {
         let host = host();
         let about = About { name: "one".to_owned(), ..About::default() };
-        block_on(beat(&host, member(1, 7), &[], &about)).expect("a beat");
+        block_on(beat(&host, (member(1, 7), 0), &[], &about)).expect("a beat");
         block_on(set_drain(&host, 1, 50)).expect("asked");
         let links = [member(1, 7)];
-        let both = block_on(beat(&host, member(2, 9), &links, &About::default())).expect("a beat");
+        let both =
+            block_on(beat(&host, (member(2, 9), 0), &links, &About::default())).expect("a beat");
         assert_eq!(both.view, View::default());
         assert_eq!(both.nodes.len(), 2);
         assert_eq!((both.nodes[0].drain, &both.nodes[0].about), (50, &about));
         assert_eq!(both.nodes[1].links, links);
         // Another run of node 1 is not asked to drain.
-        let again = block_on(beat(&host, member(1, 8), &[], &about)).expect("a beat");
+        let again = block_on(beat(&host, (member(1, 8), 7), &[], &about)).expect("a beat");
         assert_eq!((again.nodes[0].member, again.nodes[0].drain), (member(1, 8), 0));
+    }
+
+    #[test]
+    fn the_row_of_another_process_is_replaced_when_that_is_silent() {
+        let server = FakeHost::start::<Enterprise>().expect("it starts");
+        let host = server.host();
+        let beat_of = |incarnation| {
+            let me = (member(1, incarnation), 0);
+            let rows = block_on(beat(&host, me, &[], &About::default())).expect("a beat").nodes;
+            rows[0].member.incarnation
+        };
+        assert_eq!(beat_of(7), 7);
+        assert_eq!(beat_of(8), 7, "it lives");
+        server.advance(MISSED + MISSED).expect("time passes");
+        assert_eq!(beat_of(8), 8);
+        assert_eq!(beat_of(7), 8, "now this one lives");
     }
 
     #[test]
     fn of_two_changes_of_a_view_one_counts() {
         let host = host();
-        block_on(beat(&host, member(1, 7), &[], &About::default())).expect("a beat");
+        block_on(beat(&host, (member(1, 7), 0), &[], &About::default())).expect("a beat");
         let first = change(View::default().with(member(1, 7)));
         let second = change(View::default().with(member(2, 9)));
         assert_eq!(block_on(swap_view(&host, &first)), Ok(true));

@@ -2,6 +2,8 @@
 never two owners, no ghosts. Each test prints its count."""
 
 import os
+import re
+import shutil
 import signal
 import time
 
@@ -19,8 +21,6 @@ from servers.process import wait_until
 pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster failures")]
 
 ARCHIVES = pytest.mark.parametrize("archive", [False, True], ids=["archive off", "archive on"])
-# With an archive a sender gets on while a node is silent, and thousands of messages wait for that.
-WITHOUT_ARCHIVE = pytest.mark.parametrize("archive", [False], ids=["archive off"])
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property
     settle(load, record_property, "killed and started at once")
 
 
-@WITHOUT_ARCHIVE
+@ARCHIVES
 def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, record_property):
     """SIGSTOP for ten seconds: others took over meanwhile, so it must do nothing as its old self."""
     cluster = clusters(3, archive)
@@ -138,7 +138,7 @@ def test_the_database_goes_away_for_20_seconds(clusters, archive, record_propert
     settle(load, record_property, "database away for 20 s")
 
 
-@WITHOUT_ARCHIVE
+@ARCHIVES
 def test_two_nodes_lose_each_other(clusters, archive, record_property):
     """Both reach the database and the third: one of them is evicted, by a rule."""
     cluster = clusters(3, archive, apart=True)
@@ -179,7 +179,7 @@ def test_half_of_the_links_are_cut(clusters, record_property):
     settle(load, record_property, "half of the links cut")
 
 
-@WITHOUT_ARCHIVE
+@ARCHIVES
 def test_a_node_is_cut_off_from_everything(clusters, archive, record_property):
     """From the database and its peers: it closes its ports before others act for it."""
     cluster = clusters(3, archive, apart=True)
@@ -215,3 +215,22 @@ def test_a_second_process_on_the_same_home_is_refused(clusters):
     second = hearth("run", "--home", cluster[0].home, check=False)
     assert second.returncode != 0 and "home" in second.stderr, second.stderr
     cluster.wait_formed()
+
+
+def test_a_copied_home_does_not_join(clusters, tmp_path):
+    """Its node number is taken by somebody who lives."""
+    cluster = clusters(2)
+    copy = type(cluster[0])(tmp_path / "copy")
+    shutil.copytree(cluster[0].home, copy.home, ignore=shutil.ignore_patterns("run"))
+    copy.database = cluster[0].database
+    text = (copy.home / "hearth.toml").read_text()
+    (copy.home / "hearth.toml").write_text(re.sub(r"(?m)^(c2s|c2s_tls|console) = \d+$", r"\1 = 0", text))
+    copy.start()
+    try:
+        wait_until(lambda: "this node's home folder is a copy" in copy.log(), "it says why")
+        assert not copy.serves()
+        status = copy.status()
+        assert status["state"] == "refused" and "hearth setup" in status["refused"], status
+        cluster.wait_formed()
+    finally:
+        copy.kill()

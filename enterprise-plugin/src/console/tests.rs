@@ -47,7 +47,7 @@ fn cluster_of(server: &FakeHost, nodes: &[u32]) {
     for member in &members {
         let addresses = vec![format!("10.0.0.{}:7447", member.node)];
         let about = About { name: "<b>".to_owned(), addresses, ..About::default() };
-        block_on(store::beat(&server.host(), *member, &[], &about)).expect("a row");
+        block_on(store::beat(&server.host(), (*member, 0), &[], &about)).expect("a row");
     }
     let happened = members.iter().map(|member| (*member, Happened::Joined)).collect();
     let change = Change { view: View { epoch: 1, members }, departed: Vec::new(), happened };

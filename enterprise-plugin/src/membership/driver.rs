@@ -76,6 +76,8 @@ struct Inner<E> {
     standing: Standing,
     looked: Option<Duration>,
     next_beat: Duration,
+    /// The run whose row was renewed last; 0 for none.
+    listed: i64,
     orders: VecDeque<Action>,
     /// Somebody is doing the orders.
     is_busy: bool,
@@ -95,6 +97,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             standing: Standing::Unlicensed,
             looked: None,
             next_beat: Duration::ZERO,
+            listed: 0,
             orders: VecDeque::new(),
             is_busy: false,
             is_stopped: false,
@@ -142,21 +145,23 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         }
         self.look_at_licence(sent).await;
         let me = self.core.me();
-        let (links, about) = {
+        let (listed, links, about) = {
             let inner = self.inner();
             let (state, refused) = (inner.node.state(), inner.node.refused().to_owned());
             let addresses = self.open.addresses();
-            (inner.links.up(), About { state, refused, addresses, ..about.clone() })
+            let about = About { state, refused, addresses, ..about.clone() };
+            (inner.listed, inner.links.up(), about)
         };
         let may_found = self.core.may_found().await.unwrap_or(false);
         let sent = self.now();
-        let beat = store::beat(&self.host, me, &links, &about);
+        let beat = store::beat(&self.host, (me, listed), &links, &about);
         let beat = within(&self.host, PATIENCE, DATABASE, beat).await;
         let before = self.inner().node.state();
         match beat {
             Ok(snapshot) => {
-                self.keep(&snapshot);
+                self.keep(me, &snapshot);
                 self.step(Some(Beat { sent, snapshot }), &about, may_found);
+                self.tell_refusal(&about.refused);
             }
             Err(error) => self.host.warn(format!("no beat of the cluster: {error}")),
         }
@@ -186,6 +191,11 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         self.inner().node.state()
     }
 
+    /// Why this node may not join; empty when it may.
+    pub fn refused(&self) -> String {
+        self.inner().node.refused().to_owned()
+    }
+
     fn now(&self) -> Duration {
         Duration::from_millis(self.host.boot_ms().max(0) as u64)
     }
@@ -194,8 +204,18 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, snapshot: &Snapshot) {
+    fn tell_refusal(&self, before: &str) {
+        let refused = self.inner().node.refused().to_owned();
+        if !refused.is_empty() && refused != before {
+            self.host.error(format!("this node may not join the cluster: {refused}"));
+        }
+    }
+
+    fn keep(&self, me: Member, snapshot: &Snapshot) {
         let inner = &mut *self.inner();
+        if snapshot.node(me.node).is_some_and(|row| row.member == me) {
+            inner.listed = me.incarnation;
+        }
         inner.snapshot = snapshot.clone();
         if let Some((_, engine)) = &inner.engine {
             engine.know(&snapshot.nodes);

@@ -17,6 +17,7 @@ use super::{Change, Departed, Happened, Member, NodeRow, Snapshot, State, View};
 
 mod admission;
 
+use admission::NotAdmitted;
 pub use admission::Terms;
 
 /// From one beat to the next.
@@ -119,6 +120,8 @@ pub struct Node {
     proposed: i64,
     /// [`Action::Leave`] was done.
     has_left: bool,
+    /// Another process that has this node's row, and since when it is known.
+    rival: Option<(Member, Duration)>,
     state: State,
     refused: String,
 }
@@ -289,6 +292,9 @@ impl Node {
             // It never acted, but core gives it another incarnation.
             return self.fence(Fence::PutOut, out);
         }
+        if let Some(row) = snapshot.node(input.me.node).filter(|row| row.member != input.me) {
+            return self.wait_for_row(row.member, input.now);
+        }
         if let Err(refusal) = input.terms.admit(input.me, input.terms.me(), snapshot) {
             (self.state, self.refused) = (State::Refused, refusal.to_string());
             return;
@@ -303,6 +309,17 @@ impl Node {
             draft.add(input.me);
             self.propose(draft, out);
         }
+    }
+
+    /// The row under this node's number is another process's, which has ended or lives.
+    fn wait_for_row(&mut self, rival: Member, now: Duration) {
+        let known = self.rival.filter(|(member, _)| *member == rival);
+        let (_, since) = *self.rival.insert(known.unwrap_or((rival, now)));
+        // One that has ended had lost its row by now.
+        (self.state, self.refused) = match now.saturating_sub(since) >= SILENT {
+            true => (State::Refused, NotAdmitted::Number(rival.node).to_string()),
+            false => (State::Joining, String::new()),
+        };
     }
 
     fn enter(&mut self, input: &Input<'_>, beat: &Beat, out: &mut Vec<Action>) {

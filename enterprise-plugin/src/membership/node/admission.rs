@@ -29,6 +29,11 @@ pub enum NotAdmitted {
          enterprise plugin of the older one"
     )]
     Protocol { theirs: u32, ours: u32, name: String },
+    #[error(
+        "another process runs as node {0}: this node's home folder is a copy of that one's; set this \
+         one up in an empty folder (`hearth setup`)"
+    )]
+    Number(u32),
 }
 
 impl Terms {
