@@ -204,8 +204,7 @@ pub async fn run(start: Start, mut signals: Signals, _lock: HomeLock) -> Result<
     let listeners = Listeners::bind(config)?;
 
     let run_files = RunFiles::create(home, clock)?;
-    let local = run_files.token.hash();
-    let gate = Arc::new(Gate::new(foundation.db.clone(), clock.clone(), local));
+    let gate = Arc::new(Gate::new(foundation.db.clone(), clock.clone(), run_files.token.hash()));
     let console = Routes::new();
     http::mount_health(&console, health.clone());
     admin::mount_metrics(&console, metrics.clone(), gate.clone());

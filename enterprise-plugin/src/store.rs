@@ -360,8 +360,7 @@ mod tests {
 
     #[test]
     fn the_row_of_another_process_is_replaced_when_that_is_silent() {
-        let server = FakeHost::start::<Enterprise>().expect("it starts");
-        let host = server.host();
+        let host = host();
         let beat_of = |incarnation| {
             let me = (member(1, incarnation), 0);
             let rows = block_on(beat(&host, me, &[], &About::default())).expect("a beat").nodes;
@@ -369,7 +368,9 @@ mod tests {
         };
         assert_eq!(beat_of(7), 7);
         assert_eq!(beat_of(8), 7, "it lives");
-        server.advance(MISSED + MISSED).expect("time passes");
+        let age = Statement::new("UPDATE {node} SET beat_ms = beat_ms - $1");
+        let age = age.bind(2 * MISSED.as_millis() as i64);
+        block_on(host.sql().execute(age)).expect("it is silent");
         assert_eq!(beat_of(8), 8);
         assert_eq!(beat_of(7), 8, "now this one lives");
     }

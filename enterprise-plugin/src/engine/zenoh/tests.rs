@@ -124,6 +124,18 @@ fn nodes_see_each_other_talk_and_notice_who_ends() {
     send(&one, &mut again, b"welcome");
 }
 
+/// The link's thread may not listen yet.
+fn connected(address: &str) -> TcpStream {
+    let began = Instant::now();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn strangers_are_not_admitted() {
     let (cluster, other) = (Cluster::new(), Cluster::new());
@@ -144,7 +156,7 @@ fn strangers_are_not_admitted() {
         plain.insert_json5(key, &value).expect("a value");
     }
     let plain = zenoh::open(plain).wait().expect("open");
-    let mut raw = TcpStream::connect(&address).expect("connected");
+    let mut raw = connected(&address);
     raw.write_all(&[0; 64]).expect("written");
     raw.set_read_timeout(Some(PATIENCE)).expect("set");
     // It is closed, perhaps after an alert.
