@@ -20,6 +20,8 @@ from servers.process import wait_until
 
 pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster failures")]
 
+# Of thousands: what a node has under way to a client at one moment.
+MOST_DOUBLED = 40
 ARCHIVES = pytest.mark.parametrize("archive", [False, True], ids=["archive off", "archive on"])
 
 
@@ -59,14 +61,20 @@ def clusters(tmp_path):
             next(each, None)
 
 
-def settle(load: Load, record_property, what: str) -> None:
-    """The end of each story: all is quiet, everybody agrees, nothing is missing."""
+def settle(load: Load, record_property, what: str, is_cut: bool = False) -> None:
+    """The end of each story: all is quiet, everybody agrees, nothing is missing. With `is_cut` a few
+    messages may come twice: that a client has them was on its way when the link went, and the node that
+    keeps the copy cannot know."""
     load.end()
     load.readers_have_theirs()
     load.cluster.check_directories()
     count = load.count()
     record_property("count", f"{what}, archive {load.archive}: {count}")
-    count.check()
+    if is_cut:
+        count.check_nothing_lost()
+        assert len(count.doubled) <= MOST_DOUBLED, count.doubled
+    else:
+        count.check()
 
 
 def others(cluster: Cluster, *without):
@@ -121,7 +129,7 @@ def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, 
     assert new["incarnation"] != old["incarnation"], "it came back as its old self"
     load.read(frozen)
     load.more()
-    settle(load, record_property, "stopped for 10 s")
+    settle(load, record_property, "stopped for 10 s", is_cut=archive)
 
 
 @ARCHIVES
@@ -155,7 +163,7 @@ def test_two_nodes_lose_each_other(clusters, archive, record_property):
     for node in cluster:
         load.read(node)
     load.more()
-    settle(load, record_property, "link cut")
+    settle(load, record_property, "link cut", is_cut=archive)
 
 
 def test_half_of_the_links_are_cut(clusters, record_property):

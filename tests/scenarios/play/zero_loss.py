@@ -167,8 +167,11 @@ class Count:
         )
 
     def check(self) -> None:
-        assert not self.lost, f"{len(self.lost)} lost, e.g. {sorted(self.lost)[:5]}"
+        self.check_nothing_lost()
         assert not self.doubled, f"{len(self.doubled)} doubled, e.g. {sorted(self.doubled)[:5]}"
+
+    def check_nothing_lost(self) -> None:
+        assert not self.lost, f"{len(self.lost)} lost, e.g. {sorted(self.lost)[:5]}"
 
     def __str__(self) -> str:
         return (
