@@ -20,8 +20,6 @@ from servers.process import wait_until
 
 pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster failures")]
 
-# Of thousands: what a node has under way to a client at one moment.
-MOST_DOUBLED = 40
 ARCHIVES = pytest.mark.parametrize("archive", [False, True], ids=["archive off", "archive on"])
 
 
@@ -61,20 +59,14 @@ def clusters(tmp_path):
             next(each, None)
 
 
-def settle(load: Load, record_property, what: str, is_cut: bool = False) -> None:
-    """The end of each story: all is quiet, everybody agrees, nothing is missing. With `is_cut` a few
-    messages may come twice: that a client has them was on its way when the link went, and the node that
-    keeps the copy cannot know."""
+def settle(load: Load, record_property, what: str) -> None:
+    """The end of each story: all is quiet, everybody agrees, nothing is missing."""
     load.end()
     load.readers_have_theirs()
     load.cluster.check_directories()
     count = load.count()
     record_property("count", f"{what}, archive {load.archive}: {count}")
-    if is_cut:
-        count.check_nothing_lost()
-        assert len(count.doubled) <= MOST_DOUBLED, count.doubled
-    else:
-        count.check()
+    count.check()
 
 
 def others(cluster: Cluster, *without):
@@ -111,11 +103,10 @@ def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property
     settle(load, record_property, "killed and started at once")
 
 
-@ARCHIVES
-def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, record_property):
+def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, record_property):
     """SIGSTOP for ten seconds: others took over meanwhile, so it must do nothing as its old self."""
-    cluster = clusters(3, archive)
-    load = Load(cluster, archive).begin()
+    cluster = clusters(3)
+    load = Load(cluster, False).begin()
     frozen = cluster[1]
     old = next(m for m in cluster[0].status()["members"] if m["id"] == frozen.number)
     os.kill(frozen.process.pid, signal.SIGSTOP)
@@ -129,7 +120,7 @@ def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, 
     assert new["incarnation"] != old["incarnation"], "it came back as its old self"
     load.read(frozen)
     load.more()
-    settle(load, record_property, "stopped for 10 s", is_cut=archive)
+    settle(load, record_property, "stopped for 10 s")
 
 
 @ARCHIVES
@@ -144,26 +135,6 @@ def test_the_database_goes_away_for_20_seconds(clusters, archive, record_propert
         load.read(node)
     load.more()
     settle(load, record_property, "database away for 20 s")
-
-
-@ARCHIVES
-def test_two_nodes_lose_each_other(clusters, archive, record_property):
-    """Both reach the database and the third: one of them is evicted, by a rule."""
-    cluster = clusters(3, archive, apart=True)
-    hosts = cluster.network.hosts
-    load = Load(cluster, archive).begin()
-    cluster.network.cut(hosts[1], hosts[2])
-    wait_until(lambda: len(cluster[0].members()) == 2, "one of them is evicted")
-    assert cluster[0].number in cluster[0].members()
-    load.cut_off |= {node for node in cluster if node.number not in cluster[0].members()}
-    load.go_on_for(5)
-    assert len(cluster[0].members()) == 2, "they came together although they cannot speak"
-    cluster.network.mend(hosts[1], hosts[2])
-    cluster.wait_formed()
-    for node in cluster:
-        load.read(node)
-    load.more()
-    settle(load, record_property, "link cut", is_cut=archive)
 
 
 def test_half_of_the_links_are_cut(clusters, record_property):

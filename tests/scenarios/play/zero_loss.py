@@ -167,11 +167,8 @@ class Count:
         )
 
     def check(self) -> None:
-        self.check_nothing_lost()
-        assert not self.doubled, f"{len(self.doubled)} doubled, e.g. {sorted(self.doubled)[:5]}"
-
-    def check_nothing_lost(self) -> None:
         assert not self.lost, f"{len(self.lost)} lost, e.g. {sorted(self.lost)[:5]}"
+        assert not self.doubled, f"{len(self.doubled)} doubled, e.g. {sorted(self.doubled)[:5]}"
 
     def __str__(self) -> str:
         return (

@@ -1,20 +1,19 @@
-//! All of the engine's tasks on one thread.
+//! What the engine reads and what it writes, on one thread.
 //!
 //! The engine reads and writes a TLS link from two tasks that share the stream without a lock between
 //! them (zenoh-link-tls 1.10.2, `get_mut_socket`). With its own choice of runtimes they run on two
 //! threads, and both change the state of the TLS connection at once: it was seen to end the process by
 //! a segmentation fault within minutes of traffic in both directions. On one thread a poll of one ends
-//! before a poll of the other begins. It can go when the engine guards the stream.
+//! before a poll of the other begins. A link is closed after both tasks have ended; that may block
+//! (`SO_LINGER`), so it stays with the engine's other threads. It can go when the engine guards the
+//! stream.
 
-use std::future::Future;
 use std::sync::Once;
-use std::sync::mpsc::sync_channel;
 
-use zenoh_runtime::{ZENOH_RUNTIME_ENV, ZRuntime};
+use zenoh_runtime::ZENOH_RUNTIME_ENV;
 
-/// Every runtime handed over to one that has one worker.
-const ONE: &str = "(rx: (worker_threads: 1), tx: (handover: rx), net: (handover: rx), \
-                   acc: (handover: rx), app: (handover: rx))";
+/// The runtime that writes is handed over to the one that reads, which has one worker.
+const ONE: &str = "(rx: (worker_threads: 1), tx: (handover: rx))";
 
 /// To be called before anything of the engine; it looks at this once.
 #[expect(unsafe_code, reason = "the engine takes this setting from the environment only")]
@@ -27,34 +26,23 @@ pub fn ensure() {
     });
 }
 
-/// Runs what touches links on that thread, and waits for it. The caller is no thread of the engine.
-/// `None` when the engine has ended it.
-pub fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    let (done, over) = sync_channel(1);
-    ZRuntime::RX.spawn(async move {
-        let _ = done.send(work.await);
-    });
-    over.recv().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::sync::mpsc::sync_channel;
     use std::thread;
+
+    use zenoh_runtime::ZRuntime;
 
     use super::*;
 
     #[test]
-    fn all_runtimes_are_one_thread() {
+    fn reading_and_writing_are_on_one_thread() {
         ensure();
-        let all =
-            [ZRuntime::Application, ZRuntime::Acceptor, ZRuntime::TX, ZRuntime::RX, ZRuntime::Net];
-        let threads = all.map(|runtime| {
+        let [reads, writes] = [ZRuntime::RX, ZRuntime::TX].map(|runtime| {
             let (done, over) = sync_channel(1);
             runtime.spawn(async move { done.send(thread::current().id()) });
             over.recv().expect("an answer")
         });
-        assert_eq!(HashSet::from(threads).len(), 1);
-        assert_eq!(run(async { thread::current().id() }), Some(threads[0]));
+        assert_eq!(reads, writes);
     }
 }

@@ -14,8 +14,8 @@ use zenoh::qos::CongestionControl;
 use zenoh::sample::{Sample, SampleKind};
 use zenoh::{Config, Session, Wait};
 
+use super::Order;
 use super::queue::Shared;
-use super::{Order, one_thread};
 use crate::membership::Member;
 
 /// How long a machine may take to say that nothing listens there.
@@ -38,12 +38,10 @@ pub fn run(config: Config, parts: Parts, queue: Receiver<Order>) {
 
 fn serve(config: Config, parts: Parts, queue: &Receiver<Order>) -> zenoh::Result<()> {
     let shared = parts.0.clone();
-    let session = one_thread::run(async move { zenoh::open(config).await });
-    let session = session.ok_or("the engine has ended")??;
+    let session = zenoh::open(config).wait()?;
     let served = declare_and_put(&session, parts, queue);
     // The others see it at once.
-    let closed = session.clone();
-    one_thread::run(async move { closed.close().await }).ok_or("the engine has ended")??;
+    session.close().wait()?;
     drop(shared);
     served
 }
