@@ -11,7 +11,7 @@ from play.stage import roster, subscribe
 from servers.database import fresh_postgres
 from servers.process import wait_until
 
-pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.needs("databases")
 
 
 @pytest.fixture(scope="module")

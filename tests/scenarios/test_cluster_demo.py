@@ -13,7 +13,7 @@ from cluster import Node
 from play import Stage
 from servers.hearth import binary
 
-pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster demo")]
+pytestmark = pytest.mark.needs("databases")
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "cluster"
 

@@ -18,7 +18,7 @@ from servers.hearth import hearth
 from servers.postgres import Postgres
 from servers.process import wait_until
 
-pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster failures")]
+pytestmark = pytest.mark.needs("databases")
 
 ARCHIVES = pytest.mark.parametrize("archive", [False, True], ids=["archive off", "archive on"])
 

@@ -19,7 +19,7 @@ from servers.hearth import binary
 from test_enterprise_pages import go_to
 from test_plugin_pages import send, tabs
 
-pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster story")]
+pytestmark = pytest.mark.needs("databases")
 
 
 @pytest.fixture

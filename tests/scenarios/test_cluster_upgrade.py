@@ -14,7 +14,7 @@ from play.zero_loss import Reader, Sender, join, sm_client, start
 from servers.database import fresh_postgres
 from servers.process import wait_until
 
-pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("cluster upgrade")]
+pytestmark = pytest.mark.needs("databases")
 
 # Five digits stand behind it in the test build of the plugin.
 MARK = b"HEARTH-PROTOCOL-IS:"
