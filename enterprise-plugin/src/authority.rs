@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use hearth_plugin_api::{Error, Host, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, SanType,
 };
 use ring::digest::{SHA256, digest};
 
@@ -50,7 +50,8 @@ pub fn create(now: SystemTime) -> Result<[String; 2]> {
 pub fn issue(authority_pem: &str, key: &str, node: u32, now: SystemTime) -> Result<Identity> {
     let issuer = Issuer::new(authority(now), KeyPair::from_pem(key).map_err(failed)?);
     let mut params = dated(now);
-    params.distinguished_name.push(DnType::CommonName, format!("node {node}"));
+    params.distinguished_name.push(DnType::CommonName, format!("node {node:08x}"));
+    params.subject_alt_names = vec![SanType::DnsName(name_of(node).try_into().map_err(failed)?)];
     params.is_ca = IsCa::ExplicitNoCa;
     // Each node listens and connects.
     params.extended_key_usages =
@@ -65,6 +66,11 @@ pub fn issue(authority_pem: &str, key: &str, node: u32, now: SystemTime) -> Resu
         key: own.serialize_pem(),
         fingerprint,
     })
+}
+
+/// What a node's certificate names. Nobody resolves it: the domain is one that nobody can have.
+pub fn name_of(node: u32) -> String {
+    format!("node-{node:08x}.hearth.internal")
 }
 
 /// What an issuer is known by, its name and its key, does not depend on the dates.

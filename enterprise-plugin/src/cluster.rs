@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::authority;
 use crate::carrier::{Carrier, Comparison, wire};
-use crate::engine::{Wake, Zenoh};
+use crate::engine::{Mesh, Wake};
 use crate::membership::driver::{Carry, Core, Driver};
 use crate::membership::node::Action;
 use crate::membership::{Member, Snapshot, State, View};
@@ -35,7 +35,7 @@ pub struct Clustering {
     driver: OnceLock<Arc<NodeDriver>>,
 }
 
-type NodeDriver = Driver<Parts, Zenoh, Carrier<ClusterHost>>;
+type NodeDriver = Driver<Parts, Mesh, Carrier<ClusterHost>>;
 
 /// Core and the carrier, which do what membership orders.
 struct Parts {
@@ -58,7 +58,7 @@ impl Clustering {
                    port, such as 10.0.0.5 or 10.0.0.5:7447. Empty: all addresses of the machine, port \
                    7447 or, if that is taken, one that the system chooses.";
         registrar.property(Property::text(LISTEN, "", doc).scope(Scope::Node).restart())?;
-        let spec = ClusterSpec { name: "zenoh".to_owned(), max_envelope: wire::MOST as u64 / 2 };
+        let spec = ClusterSpec { name: "mesh".to_owned(), max_envelope: wire::MOST as u64 / 2 };
         match registrar.cluster(spec, &Arc::new(self.carrier.clone())) {
             Ok(seam) => {
                 self.carrier.join(seam.clone());
@@ -130,7 +130,7 @@ impl Enterprise {
     async fn take_part(self: Arc<Self>, seam: ClusterHost) -> Result<()> {
         let identity = authority::identity(&self.host).await?;
         self.about().fingerprint = identity.fingerprint.clone();
-        let open = Zenoh::new(identity, &self.host.property(LISTEN)?)?;
+        let open = Mesh::new(&identity, &self.host.property(LISTEN)?)?;
         let Clustering { tasks, wake, carrier, driver, .. } = &self.clustering;
         let (carrier, tasks, host) = (carrier.clone(), tasks.clone(), self.host.clone());
         let parts = Parts { seam, carrier: carrier.clone(), tasks: tasks.clone(), host };

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -103,10 +104,11 @@ def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property
     settle(load, record_property, "killed and started at once")
 
 
-def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, record_property):
+@ARCHIVES
+def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, record_property):
     """SIGSTOP for ten seconds: others took over meanwhile, so it must do nothing as its old self."""
-    cluster = clusters(3)
-    load = Load(cluster, False).begin()
+    cluster = clusters(3, archive)
+    load = Load(cluster, archive).begin()
     frozen = cluster[1]
     old = next(m for m in cluster[0].status()["members"] if m["id"] == frozen.number)
     os.kill(frozen.process.pid, signal.SIGSTOP)
@@ -137,17 +139,40 @@ def test_the_database_goes_away_for_20_seconds(clusters, archive, record_propert
     settle(load, record_property, "database away for 20 s")
 
 
+@ARCHIVES
+def test_two_nodes_lose_each_other(clusters, archive, record_property):
+    """Both reach the database and the third, which stays: one of them is put out, by a rule."""
+    cluster = clusters(3, archive, apart=True)
+    hosts = cluster.network.hosts
+    load = Load(cluster, archive).begin()
+    cut = partial(cluster.network.cut, hosts[1], hosts[2])
+    load.evicted(cut, lambda: len(cluster[0].members()) == 2, "one of them is put out")
+    assert cluster[0].number in cluster[0].members(), "the one that had all its links was put out"
+    load.cut_off |= {node for node in cluster if node.number not in cluster[0].members()}
+    load.go_on_for(5)
+    assert len(cluster[0].members()) == 2, "they came together although they cannot speak"
+    cluster.network.mend(hosts[1], hosts[2])
+    cluster.wait_formed()
+    for node in cluster:
+        load.read(node)
+    load.more()
+    settle(load, record_property, "link cut")
+
+
 def test_half_of_the_links_are_cut(clusters, record_property):
     """Five nodes of which two see only each other: the larger part goes on."""
     cluster = clusters(5, apart=True)
     hosts = cluster.network.hosts
     load = Load(cluster, False).begin()
     pairs = [(a, b) for a in hosts[:3] for b in hosts[3:]]
-    for a, b in pairs:
-        cluster.network.cut(a, b)
     large = {node.number for node in cluster.nodes[:3]}
-    load.cut_off |= set(cluster.nodes[3:])
-    wait_until(lambda: cluster[0].members() == large, "the larger part is the cluster")
+
+    def cut() -> None:
+        for a, b in pairs:
+            cluster.network.cut(a, b)
+        load.cut_off |= set(cluster.nodes[3:])
+
+    load.evicted(cut, lambda: cluster[0].members() == large, "the larger part is the cluster")
     load.go_on_for(3)
     for a, b in pairs:
         cluster.network.mend(a, b)

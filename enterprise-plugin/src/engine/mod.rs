@@ -2,7 +2,7 @@
 //! reliable), but never delivers what was sent to another incarnation, and never waits.
 
 mod local;
-mod zenoh;
+mod mesh;
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::membership::{Member, NodeRow};
 
 pub use local::{Hub, Local};
-pub use zenoh::{Link, Zenoh};
+pub use mesh::{Mesh, MeshNode};
 
 /// What an engine tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

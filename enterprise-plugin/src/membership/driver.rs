@@ -12,7 +12,7 @@ use hearth_plugin_api::{Host, Result};
 
 use super::links::Links;
 use super::node::{Action, Beat, HASTE, Input, Node, Terms};
-use super::{About, Member, Snapshot, State};
+use super::{About, Happened, Member, Snapshot, State};
 use crate::engine::{Engine, Event, Open, Wake};
 use crate::licence::Standing;
 use crate::licence::office;
@@ -259,11 +259,22 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         self.mind_engine(inner, me, now);
         let Some((_, engine)) = &inner.engine else { return Vec::new() };
         let events = engine.events();
+        events.iter().for_each(|event| self.note(event));
         if events.iter().any(|event| matches!(event, Event::Refused(_))) {
             // Somebody is to be put out soon.
             inner.next_beat = Duration::ZERO;
         }
         events.into_iter().filter_map(|event| inner.links.hear(event, now)).collect()
+    }
+
+    /// For the one who looks later why somebody was put out.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::Up(member) => self.host.log_info(format!("there is a link to node {member}")),
+            Event::Down(member) => self.host.warn(format!("there is no link to node {member}")),
+            Event::Refused(member) => self.host.warn(format!("node {member} has ended")),
+            Event::Sample { .. } => {}
+        }
     }
 
     /// There is an engine for this run of this node, once its row is there and while clustering is on.
@@ -351,6 +362,11 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         let Action::Propose(change) = order else {
             return self.core.perform(order, snapshot).await;
         };
+        for (member, what) in &change.happened {
+            if let Happened::Evicted(sentence) = what {
+                self.host.warn(format!("node {member} is to be put out: {sentence}"));
+            }
+        }
         // Whether it was this change or another one: the next beat tells.
         self.inner().next_beat = Duration::ZERO;
         let swap = store::swap_view(&self.host, change);

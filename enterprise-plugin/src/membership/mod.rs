@@ -22,6 +22,13 @@ pub struct Member {
     pub incarnation: i64,
 }
 
+/// The node's number as `hearth.toml` has it.
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.node)
+    }
+}
+
 impl From<Node> for Member {
     fn from(node: Node) -> Member {
         Member { node: node.id, incarnation: node.incarnation as i64 }

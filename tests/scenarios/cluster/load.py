@@ -1,6 +1,7 @@
 """Chat across the nodes of a cluster while something happens to it, and the count afterwards."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from play import Stage, User
@@ -40,6 +41,8 @@ class Load:
     killed: set[Node] = field(default_factory=set)
     # Nodes that were put out while others could not reach them.
     cut_off: set[Node] = field(default_factory=set)
+    # What was under way while links were cut.
+    doubted: set[str] = field(default_factory=set)
     is_over: bool = False
 
     def begin(self) -> "Load":
@@ -77,6 +80,15 @@ class Load:
         """`kill -9`."""
         node.kill()
         self.killed.add(node)
+
+    def evicted(self, change: Callable[[], None], is_over: Callable[[], bool], what: str) -> None:
+        """Links are cut by `change` until members are put out. Which of the messages that were not
+        acknowledged to their senders by then have arrived, nobody can know: they are brought again."""
+        before = [sender.acknowledged for sender in self.senders]
+        change()
+        wait_until(is_over, what)
+        for sender, first in zip(self.senders, before, strict=True):
+            self.doubted |= set(sender.sent[first:])
 
     def acknowledged(self) -> int:
         return sum(sender.acknowledged for sender in self.senders)
@@ -145,7 +157,8 @@ class Load:
         return count
 
     def in_doubt(self) -> set[str]:
-        """What a node that was cut off has brought to others without hearing that it came, and has not
-        acknowledged to its sender: who sends it again is right to do so, the node as well as the client."""
+        """What was under way while links were cut, and what a node that was cut off has brought to others
+        without hearing that it came, and has not acknowledged to its sender: who sends it again is right to
+        do so, the node as well as the client."""
         senders = [sender for sender in self.senders if self.node_of(sender) in self.cut_off]
-        return {token for sender in senders for token in sender.sent[sender.acknowledged :]}
+        return self.doubted | {token for sender in senders for token in sender.sent[sender.acknowledged :]}

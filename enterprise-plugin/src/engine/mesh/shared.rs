@@ -1,0 +1,214 @@
+//! What the links' thread and the one that asks for events have in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::super::{Event, Wake};
+use crate::membership::{Member, NodeRow};
+
+/// Octets of samples that wait to be taken; more are dropped, and the lanes bring them again.
+const WAITING: usize = 16 * 1024 * 1024;
+/// Samples that wait to be written on one connection; the lanes have less under way.
+const QUEUE: usize = 256;
+/// A node that has not renewed its row for this time, in milliseconds, is called no more.
+const FORGOTTEN: i64 = 60_000;
+
+pub struct Shared {
+    pub me: Member,
+    /// Where the others reach this node.
+    pub address: String,
+    wake: Wake,
+    news: Notify,
+    closing: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    events: Vec<Event>,
+    octets: usize,
+    /// Where the nodes are that the database knows.
+    rows: BTreeMap<Member, Vec<String>>,
+    /// Who has called this node, by which of its connections, and where it is.
+    callers: BTreeMap<Member, (u64, Vec<String>)>,
+    /// Who is being called, and the way to it once it has answered.
+    calls: BTreeMap<Member, Option<Sender<Bytes>>>,
+    /// Of whom it was told that it has ended.
+    refused: BTreeSet<Member>,
+    connections: u64,
+    failure: Option<String>,
+}
+
+impl State {
+    fn is_up(&self, member: Member) -> bool {
+        self.callers.contains_key(&member) && self.calls.get(&member).is_some_and(Option::is_some)
+    }
+
+    fn knows(&self, member: Member) -> bool {
+        self.rows.contains_key(&member) || self.callers.contains_key(&member)
+    }
+}
+
+/// Undoes what it stands for, however that ends.
+pub struct Guard<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Guard<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl Shared {
+    pub fn new(me: Member, address: String, wake: Wake) -> Shared {
+        let (news, closing) = (Notify::new(), Notify::new());
+        Shared { me, address, wake, news, closing, state: Mutex::default() }
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        let mut state = self.state();
+        state.octets = 0;
+        std::mem::take(&mut state.events)
+    }
+
+    pub fn know(&self, nodes: &[NodeRow]) {
+        let lives = |row: &&NodeRow| row.silent_ms < FORGOTTEN;
+        let rows = nodes.iter().filter(lives).map(|row| (row.member, row.about.addresses.clone()));
+        self.state().rows = rows.collect();
+        self.news.notify_one();
+    }
+
+    /// Sends a sample, or drops it.
+    pub fn send(&self, to: Member, sample: Bytes) {
+        if let Some(Some(queue)) = self.state().calls.get(&to) {
+            let _ = queue.try_send(sample);
+        }
+    }
+
+    /// Takes samples, or drops them.
+    pub fn samples(&self, from: Member, samples: impl Iterator<Item = Bytes>) {
+        let mut state = self.state();
+        let before = state.events.len();
+        for bytes in samples {
+            if state.octets == 0 || state.octets + bytes.len() <= WAITING {
+                state.octets += bytes.len();
+                state.events.push(Event::Sample { from, bytes });
+            }
+        }
+        let is_new = state.events.len() > before;
+        drop(state);
+        if is_new {
+            (self.wake)();
+        }
+    }
+
+    /// Nodes that nobody calls yet. They are taken to be called from now on.
+    pub fn to_call(&self) -> Vec<Member> {
+        let state = &mut *self.state();
+        let known = state.rows.keys().chain(state.callers.keys()).copied();
+        let new = known.filter(|it| it.node != self.me.node && !state.calls.contains_key(it));
+        let new: Vec<_> = new.collect();
+        state.calls.extend(new.iter().map(|member| (*member, None)));
+        new
+    }
+
+    /// Somebody became known, or may have.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Where to call a node; nothing when it is known no longer, and called no longer.
+    pub fn addresses_to_call(&self, member: Member) -> Option<Vec<String>> {
+        let mut state = self.state();
+        if !state.knows(member) {
+            state.calls.remove(&member);
+            state.refused.remove(&member);
+            return None;
+        }
+        let called = state.callers.get(&member).map(|(_, addresses)| addresses);
+        called.or_else(|| state.rows.get(&member)).cloned()
+    }
+
+    /// A node has answered. The way to it is there until the guard goes.
+    pub fn called(self: &Arc<Self>, member: Member) -> (Receiver<Bytes>, Guard<impl FnMut()>) {
+        let (queue, samples) = channel(QUEUE);
+        self.change(member, |state| {
+            state.refused.remove(&member);
+            state.calls.insert(member, Some(queue));
+        });
+        let shared = self.clone();
+        let end = move || shared.change(member, |state| drop(state.calls.insert(member, None)));
+        (samples, Guard(end))
+    }
+
+    /// A node has called; where it is called back. It is heard until the guard goes, or until it calls
+    /// once more.
+    pub fn heard(self: &Arc<Self>, member: Member, addresses: Vec<String>) -> Guard<impl FnMut()> {
+        let mut connection = 0;
+        self.change(member, |state| {
+            state.connections += 1;
+            connection = state.connections;
+            state.refused.remove(&member);
+            state.callers.insert(member, (connection, addresses));
+        });
+        self.news.notify_one();
+        let shared = self.clone();
+        Guard(move || {
+            shared.change(member, |state| {
+                let is_last = |caller: &(u64, Vec<String>)| caller.0 == connection;
+                if state.callers.get(&member).is_some_and(is_last) {
+                    state.callers.remove(&member);
+                }
+            });
+        })
+    }
+
+    /// Nothing listens where the node was. It is told once.
+    pub fn refused(&self, member: Member) {
+        let mut state = self.state();
+        let is_news = !state.callers.contains_key(&member) && state.refused.insert(member);
+        if is_news {
+            state.events.push(Event::Refused(member));
+            drop(state);
+            (self.wake)();
+        }
+    }
+
+    /// Changes something about a node, and tells whether a link came or went by it.
+    fn change(&self, member: Member, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        let before = state.is_up(member);
+        change(&mut state);
+        match (before, state.is_up(member)) {
+            (false, true) => state.events.push(Event::Up(member)),
+            (true, false) => state.events.push(Event::Down(member)),
+            _ => return,
+        }
+        drop(state);
+        (self.wake)();
+    }
+
+    pub fn fail(&self, why: String) {
+        self.state().failure = Some(why);
+        (self.wake)();
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    pub fn close(&self) {
+        self.closing.notify_one();
+    }
+
+    pub async fn closed(&self) {
+        self.closing.notified().await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
