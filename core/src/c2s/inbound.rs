@@ -46,6 +46,9 @@ impl Inbound {
         if let Some(event) = self.ending.take() {
             return Some(*event);
         }
+        if octets.is_empty() && self.framer.is_empty() {
+            return None;
+        }
         if !octets.is_empty() {
             self.held.shared.heard();
         }

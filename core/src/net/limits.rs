@@ -54,6 +54,8 @@ impl Drop for Counted {
     }
 }
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// A permitted rate: `per_second` units on average, `burst` units at once. A `per_second` of 0 is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -63,7 +65,8 @@ pub struct Rate {
 
 impl Rate {
     fn cost(self, units: u32) -> Duration {
-        Duration::from_secs(u64::from(units)) / self.per_second
+        // One division, as each message is counted; the product of any u32 fits.
+        Duration::from_nanos(u64::from(units) * NANOS_PER_SECOND / u64::from(self.per_second))
     }
 }
 

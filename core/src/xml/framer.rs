@@ -454,6 +454,11 @@ impl Framer {
         self.buffer.capacity()
     }
 
+    /// Without further input [`next`](Self::next) has nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// No frame is begun and nothing is stashed: no heap memory is held.
     pub fn is_idle(&self) -> bool {
         self.scanner.is_between() && self.head == self.buffer.len()
