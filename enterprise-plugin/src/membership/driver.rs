@@ -226,8 +226,8 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
     fn plan_beat(&self, sent: Duration, before: State) {
         let mut inner = self.inner();
         let is_news = inner.node.state() != before;
-        let pace = match inner.links.is_any_refused() {
-            // Soon somebody is to be put out.
+        let is_urgent = inner.node.view().is_some() && inner.links.is_any_missing();
+        let pace = match is_urgent {
             true => HASTE,
             false => inner.node.pace(),
         };
@@ -260,7 +260,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         let Some((_, engine)) = &inner.engine else { return Vec::new() };
         let events = engine.events();
         events.iter().for_each(|event| self.note(event));
-        if events.iter().any(|event| matches!(event, Event::Refused(_))) {
+        if events.iter().any(|event| matches!(event, Event::Down(_) | Event::Refused(_))) {
             // Somebody is to be put out soon.
             inner.next_beat = Duration::ZERO;
         }
@@ -316,11 +316,12 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             return;
         }
         let members = match (&beat, inner.node.view()) {
-            (Some(beat), _) => beat.snapshot.view.members.clone(),
-            (None, Some(view)) => view.members.clone(),
-            (None, None) => Vec::new(),
+            (Some(beat), _) => beat.snapshot.view.members.as_slice(),
+            (None, Some(view)) => view.members.as_slice(),
+            (None, None) => &[],
         };
-        let peers = inner.links.peers(&members, now);
+        let others: Vec<_> = members.iter().copied().filter(|it| it.node != me.node).collect();
+        let peers = inner.links.peers(&others, now);
         let terms = Terms::new(inner.standing.clone(), about.clone(), may_found);
         let orders = inner.node.step(Input { now, me, beat, peers: &peers, terms: &terms });
         inner.orders.extend(orders);

@@ -8,7 +8,7 @@ use super::{Member, View};
 
 /// A node that has not renewed its row for this time, by the database's clock, is gone. It has
 /// fenced itself before.
-pub const SILENT: Duration = Duration::from_secs(3);
+pub const SILENT: Duration = Duration::from_millis(2800);
 /// A link that stays down for this time between two living ends costs one of them its place.
 pub const CUT: Duration = Duration::from_secs(2);
 /// A process that has ended has not renewed its row for this time: one that lives would have. So a

@@ -78,9 +78,9 @@ impl Links {
         up.filter_map(|known| known.word.map(|(_, word)| word.epoch)).max().unwrap_or_default()
     }
 
-    /// A machine answers that the process there has ended.
-    pub fn is_any_refused(&self) -> bool {
-        self.0.values().any(|known| matches!(known.link, State::Refused))
+    /// A member has no link: soon somebody is to be put out.
+    pub fn is_any_missing(&self) -> bool {
+        self.0.values().any(|known| !matches!(known.link, State::Up))
     }
 
     /// How these members look over the links. One that was never seen counts as down from now on; what

@@ -157,6 +157,24 @@ fn a_cut_link_costs_one_its_place_and_mended_it_comes_back() {
 }
 
 #[test]
+fn who_misses_a_member_looks_more_often() {
+    let room = Room::of(2);
+    room.run(Duration::from_secs(3));
+    let beats = || {
+        let next = || room.nodes[0].1.inner().next_beat;
+        let has_beaten = |_: &i32| {
+            let before = next();
+            room.run(Duration::from_millis(100));
+            next() != before
+        };
+        (0..10).filter(has_beaten).count()
+    };
+    assert!(beats() <= 3, "a quiet cluster");
+    room.hub.cut(1, 2);
+    assert!(beats() >= 8, "soon one of them is put out");
+}
+
+#[test]
 fn without_an_answer_of_the_database_a_beat_has_failed() {
     let server = FakeHost::start::<Enterprise>().expect("it starts");
     let host = server.host();
