@@ -172,6 +172,14 @@ def test_the_history_does_not_know_a_secret(private_server):
 # -- replacing --
 
 
+def reload_under_load(server, id_: str, times: int, sent: list[str], between: int) -> None:
+    """Reloads, and lets so many be sent between two."""
+    for _ in range(times):
+        reached = len(sent) + between
+        assert server.api("POST", f"/plugins/{id_}/reload")["state"] == "running"
+        wait_until(lambda reached=reached: len(sent) >= reached, f"{between} more are sent")
+
+
 def test_nothing_is_lost_or_doubled_while_the_content_filter_is_reloaded(private_server):
     server = private_server()
     assert upload(server, built("content_filter").read_bytes())["state"] == "running"
@@ -189,8 +197,7 @@ def test_nothing_is_lost_or_doubled_while_the_content_filter_is_reloaded(private
     talking = threading.Thread(target=talk)
     talking.start()
     try:
-        for _ in range(5):
-            assert server.api("POST", "/plugins/content-filter/reload")["state"] == "running"
+        reload_under_load(server, "content-filter", 5, sent, 20)
         assert upload(server, built("content_filter").read_bytes())["state"] == "running"
     finally:
         done.set()
@@ -198,7 +205,6 @@ def test_nothing_is_lost_or_doubled_while_the_content_filter_is_reloaded(private
     for number in range(len(sent)):
         juliet.expect_message(f"**** {number}", from_=romeo)
     juliet.expect_nothing(romeo)
-    assert len(sent) > 100, "there was load"
     stage.close()
 
 
@@ -218,12 +224,11 @@ def test_a_component_and_requests_survive_a_reload(server, stage):
     talking = threading.Thread(target=talk)
     talking.start()
     try:
-        for _ in range(3):
-            assert server.api("POST", "/plugins/trial/reload")["state"] == "running"
+        reload_under_load(server, "trial", 3, sent, 4)
     finally:
         done.set()
         talking.join()
-    assert refusals == [] and len(sent) > 10
+    assert refusals == []
     romeo.expect_nothing()
 
 
@@ -245,12 +250,11 @@ def test_a_component_keeps_the_order_across_reloads(server, stage):
     talking = threading.Thread(target=talk)
     talking.start()
     try:
-        for _ in range(10):
-            assert server.api("POST", "/plugins/trial/reload")["state"] == "running"
+        reload_under_load(server, "trial", 10, sent, 20)
     finally:
         done.set()
         talking.join()
-    assert seen == sent and len(sent) > 200
+    assert seen == sent
 
 
 def test_a_version_that_does_not_start_leaves_the_old_one_at_work(server, stage):
