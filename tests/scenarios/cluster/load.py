@@ -22,6 +22,8 @@ from .cluster import Cluster, Node
 
 # Messages that are acknowledged before anything happens.
 BEFORE = 300
+# Seconds after which each node knows what has come to another.
+ON_ITS_WAY = 1.0
 
 
 @dataclass
@@ -39,8 +41,6 @@ class Load:
     reading: list = field(default_factory=list)
     # Nodes that lost what only their memory held.
     killed: set[Node] = field(default_factory=set)
-    # Nodes that were put out while others could not reach them.
-    cut_off: set[Node] = field(default_factory=set)
     # What was under way while links were cut.
     doubted: set[str] = field(default_factory=set)
     is_over: bool = False
@@ -82,13 +82,17 @@ class Load:
         self.killed.add(node)
 
     def evicted(self, change: Callable[[], None], is_over: Callable[[], bool], what: str) -> None:
-        """Links are cut by `change` until members are put out. Which of the messages that were not
-        acknowledged to their senders by then have arrived, nobody can know: they are brought again."""
-        before = [sender.acknowledged for sender in self.senders]
+        """Links are cut by `change` until members are put out. That a message came, which was confirmed
+        shortly before or meanwhile, may have got lost on its way back: nobody can know, so it is brought
+        again, under the same id."""
+        before, began = [sender.acknowledged for sender in self.senders], time.monotonic()
         change()
         wait_until(is_over, what)
         for sender, first in zip(self.senders, before, strict=True):
             self.doubted |= set(sender.sent[first:])
+        readers = [reader for readers in self.readers.values() for reader in readers]
+        confirmed = [item for reader in readers for item in list(reader.times.items())]
+        self.doubted |= {token for token, at in confirmed if at > began - ON_ITS_WAY}
 
     def acknowledged(self) -> int:
         return sum(sender.acknowledged for sender in self.senders)
@@ -151,14 +155,7 @@ class Load:
         stage.close()
         readers = [reader for readers in self.readers.values() for reader in readers]
         count = Count.of(self.senders, readers, waiting, archived, set())
-        in_doubt = self.in_doubt() & count.doubled
+        in_doubt = self.doubted & count.doubled
         count.doubled -= in_doubt
         count.repeated += len(in_doubt)
         return count
-
-    def in_doubt(self) -> set[str]:
-        """What was under way while links were cut, and what a node that was cut off has brought to others
-        without hearing that it came, and has not acknowledged to its sender: who sends it again is right to
-        do so, the node as well as the client."""
-        senders = [sender for sender in self.senders if self.node_of(sender) in self.cut_off]
-        return self.doubted | {token for sender in senders for token in sender.sent[sender.acknowledged :]}

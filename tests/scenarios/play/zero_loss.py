@@ -6,6 +6,7 @@ wait offline, or be in an archive; and nowhere twice.
 
 import re
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
@@ -64,6 +65,8 @@ class Reader:
 
     client: Client
     confirmed: list[str] = field(default_factory=list)
+    # When each was, on the monotonic clock.
+    times: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
         try:
@@ -79,7 +82,9 @@ class Reader:
     def _take(self, stanza: Element) -> None:
         if ns.name(stanza) == "message":
             self.client.acknowledge()
-            self.confirmed.append(ns.body(stanza) or "")
+            token = ns.body(stanza) or ""
+            self.confirmed.append(token)
+            self.times.setdefault(token, time.monotonic())
 
 
 def sm_client(stage: Stage, user: User, available: bool = True) -> Client:
