@@ -45,6 +45,7 @@ pub const ENCRYPTED: &str = "jabber:x:encrypted";
 pub const EME: &str = "urn:xmpp:eme:0";
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 pub const DATA_FORMS: &str = "jabber:x:data";
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 pub const LIMITS: &str = "urn:xmpp:stream-limits:0";
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

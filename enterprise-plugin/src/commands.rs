@@ -19,7 +19,9 @@ impl Enterprise {
         registrar.command(start, self, Enterprise::start_evaluation)?;
         let install = Command::new("install-licence", "Installs a licence.").arguments(json!({
             "type": "object", "required": ["licence"],
-            "properties": { "licence": { "type": "string", "description": "Its whole text." } }
+            "properties": { "licence": {
+                "type": "string", "contentMediaType": "text/plain", "description": "Its whole text."
+            } }
         }));
         registrar.command(install, self, Enterprise::install_licence)?;
         let enable = Command::new("enable", "Enables clustering for all that share the database.");

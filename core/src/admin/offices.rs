@@ -6,12 +6,19 @@ use super::store;
 use crate::auth::accounts::AccountError;
 use crate::host::AccountId;
 use crate::services::removal::Offices;
-use crate::storage::Db;
+use crate::storage::{Db, StorageError};
 
 /// The table `administrator`, for whoever removes accounts.
 pub struct Administrators(pub Db);
 
 impl Offices for Administrators {
+    fn administers(&self, account: AccountId) -> BoxFuture<'_, Result<bool, StorageError>> {
+        Box::pin(async move {
+            let all = self.0.read(|tx| Box::pin(store::administrators(tx))).await?;
+            Ok(all.contains(&account))
+        })
+    }
+
     fn release(&self, account: AccountId) -> BoxFuture<'_, Result<(), AccountError>> {
         Box::pin(self.0.try_write(move |tx| {
             Box::pin(async move {

@@ -1,7 +1,7 @@
 //! What routes stanzas: the router and all that it stands on, without the streams. The command line
 //! has it too when no server runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::Foundation;
 use crate::admin::Administrators;
@@ -13,10 +13,12 @@ use crate::ns;
 use crate::router::cluster::{self, Nodes};
 use crate::router::{Hosts, IqTable, Out, Request, Router, Target, Unreachable};
 use crate::services::archive::{self, Archive};
+use crate::services::commands::Commands;
 use crate::services::groups::Groups;
 use crate::services::removal::Removal;
 use crate::session::Registry;
 use crate::telemetry::metrics::series;
+use crate::xep::adhoc::Dialogues;
 use crate::xep::register::Registration;
 use crate::xep::{self, Services};
 
@@ -31,8 +33,9 @@ impl Routing {
     /// Builds everything, in the order in which a stanza meets it backwards. `domain` is the one
     /// that set-up has checked.
     pub fn build(foundation: &Foundation, domain: &str) -> Routing {
-        let Foundation { clock, tracker, metrics, db, accounts, properties, events, .. } =
-            foundation;
+        let Foundation {
+            clock, tracker, metrics, db, accounts, properties, events, plugins, ..
+        } = foundation;
         let domain = Jid::parse(domain).expect("set-up has checked the domain");
         let hosts = Arc::new(Hosts::new(domain));
         let registry = Arc::new(Registry::default());
@@ -70,6 +73,8 @@ impl Routing {
             removal: removal.clone(),
             registration: Registration::new(properties, clock),
             disco: xep::disco(),
+            commands: Arc::downgrade(plugins) as Weak<dyn Commands>,
+            dialogues: Dialogues::default(),
             clock: clock.clone(),
             started: clock.now(),
         });

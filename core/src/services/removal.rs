@@ -14,9 +14,13 @@ use crate::router::{Hosts, Out};
 use crate::services::archive::Archive;
 use crate::services::groups::Groups;
 use crate::session::Registry;
+use crate::storage::StorageError;
 
 /// What an account may do on the server itself; the administration keeps it.
 pub trait Offices: Send + Sync {
+    /// Whether the account administers the server.
+    fn administers(&self, account: AccountId) -> BoxFuture<'_, Result<bool, StorageError>>;
+
     /// Takes it all from the account, and refuses when nobody else could administer the server.
     fn release(&self, account: AccountId) -> BoxFuture<'_, Result<(), AccountError>>;
 }

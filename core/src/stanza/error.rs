@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::jid::JidError;
 use crate::ns;
+use crate::xml::clean;
 use crate::xml::writer::Writer;
 
 /// What the sender may do about it (RFC 6120 §8.3.2).
@@ -125,7 +126,7 @@ impl StanzaError {
     }
 
     pub fn with_text(mut self, text: impl Into<String>) -> StanzaError {
-        self.text = Some(text.into());
+        self.text = Some(clean(&text.into()).into_owned());
         self
     }
 

@@ -1,22 +1,27 @@
 //! The extensions, one line each. What the server supports, as disco, caps and the documentation
 //! tell it, is derived from this list.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::auth::accounts::Accounts;
 use crate::clock::{Clock, Timestamp};
 use crate::host::HostId;
 use crate::im::Im;
 use crate::router::{Hosts, IqHandler, IqTable, Out, Request, Target};
-use crate::services::disco::Disco;
+use crate::services::commands::Commands;
+use crate::services::disco::{Added, Disco};
 use crate::services::removal::Removal;
+use crate::session::Shared;
 use crate::stanza::Stanza;
 use crate::stanza::{Condition, StanzaError};
+use crate::storage::StorageError;
 use crate::xml::Element;
 
+pub mod adhoc;
 pub mod caps;
 pub mod delay;
 pub mod disco;
+pub mod kit;
 pub mod last;
 pub mod offline;
 pub mod ping;
@@ -47,8 +52,10 @@ pub struct Iq {
 
 /// All extensions, by number.
 pub static ALL: &[&Xep] = &[
+    &kit::forms::XEP,
     &last::XEP,
     &disco::XEP,
+    &adhoc::XEP,
     &register::XEP,
     &version::XEP,
     &caps::XEP,
@@ -58,9 +65,22 @@ pub static ALL: &[&Xep] = &[
     &delay::XEP,
 ];
 
-/// What the server announces: the features of all extensions.
+/// What the server announces: the features of all extensions. Its accounts have those that are no
+/// requests to the server alone.
 pub fn disco() -> Arc<Disco> {
-    Arc::new(Disco::new(ALL.iter().flat_map(|xep| xep.features).copied()))
+    let features = ALL.iter().flat_map(|xep| xep.features).copied();
+    let (of_server, own): (Vec<_>, Vec<_>) = features.partition(|var| is_of_server(var));
+    let disco = Disco::new(own);
+    for var in of_server {
+        let var = var.to_owned();
+        disco.add(Added::Feature { var, of_server: true, of_accounts: false });
+    }
+    Arc::new(disco)
+}
+
+fn is_of_server(feature: &str) -> bool {
+    let mut iqs = ALL.iter().flat_map(|xep| xep.iqs);
+    iqs.any(|iq| iq.namespace == feature && iq.targets == [Target::Server])
 }
 
 /// What extensions stand on.
@@ -71,8 +91,21 @@ pub struct Services {
     pub removal: Removal,
     pub registration: register::Registration,
     pub disco: Arc<Disco>,
+    /// Who has them stands on all of this.
+    pub commands: Weak<dyn Commands>,
+    pub dialogues: adhoc::Dialogues,
     pub clock: Clock,
     pub started: Timestamp,
+}
+
+impl Services {
+    /// Whether the account of a session administers the server.
+    pub async fn is_administrator(&self, session: Option<&Shared>) -> Result<bool, StorageError> {
+        match session {
+            Some(session) => self.removal.offices.administers(session.account).await,
+            None => Ok(false),
+        }
+    }
 }
 
 /// A request with its payload.
@@ -140,12 +173,39 @@ pub fn answer(request: &Stanza, reply: Reply, out: &mut Out) {
     }
 }
 
+/// Sends a reply that must be waited for; so does the sender's next stanza.
+pub fn answer_later(
+    request: &Stanza,
+    out: &mut Out,
+    reply: impl Future<Output = Reply> + Send + 'static,
+) -> Reply {
+    let request = request.clone();
+    out.wait(async move {
+        let mut out = Out::default();
+        answer(&request, reply.await, &mut out);
+        out
+    });
+    Reply::Later
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ns;
+    use crate::services::disco::Said;
 
     #[test]
     fn the_list_is_sorted_and_names_each_extension_once() {
         assert!(ALL.windows(2).all(|pair| pair[0].number < pair[1].number));
+    }
+
+    #[test]
+    fn an_account_does_not_claim_what_only_the_server_answers() {
+        let announced = disco().announced();
+        let has = |said: &Said, var: &str| said.features.iter().any(|feature| feature == var);
+        for var in [ns::COMMANDS, ns::TIME, ns::VERSION] {
+            assert!(has(&announced.server, var) && !has(&announced.account, var), "{var}");
+        }
+        assert!(has(&announced.account, ns::DISCO_INFO));
     }
 }

@@ -20,6 +20,14 @@ pub fn check_chars(text: &str) -> Result<(), XmlError> {
     if memchr::memchr_iter(0xEF, bytes).any(noncharacter) { Err(control) } else { Ok(()) }
 }
 
+/// Replaces what no XML document can hold, not even by a reference.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    match check_chars(text) {
+        Ok(()) => Cow::Borrowed(text),
+        Err(_) => text.replace(|c| !is_char(c), "\u{FFFD}").into(),
+    }
+}
+
 fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FFFD}' | '\u{10000}'..)
 }
@@ -120,4 +128,20 @@ pub fn attribute_value(raw: &str) -> Result<String, XmlError> {
     }
     value.push_str(rest);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_clean_can_be_written() {
+        for (text, expected) in [
+            ("tab\t, line\n, \u{E000}, \u{1F600}", None),
+            ("a\0b\u{1B}c\u{FFFE}\u{FFFF}", Some("a\u{FFFD}b\u{FFFD}c\u{FFFD}\u{FFFD}")),
+        ] {
+            assert_eq!(clean(text), expected.unwrap_or(text));
+            assert_eq!(check_chars(&clean(text)), Ok(()));
+        }
+    }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::XmlError;
+use super::chars::clean;
 use super::header::{ContentNamespace, StreamContext};
 use super::reader::{Name, Reader, Token};
 use super::writer::Writer;
@@ -154,13 +155,13 @@ impl Element {
         }
     }
 
-    /// Adds an attribute without namespace.
+    /// Adds an attribute without namespace. What XML cannot hold is replaced, as in texts.
     pub fn with_attr(mut self, name: &str, value: impl AsRef<str>) -> Element {
         self.attributes.push(Attribute {
             prefix: CompactString::default(),
             name: name.into(),
             ns: Cow::Borrowed(""),
-            value: value.as_ref().into(),
+            value: clean(value.as_ref()).into(),
         });
         self
     }
@@ -186,7 +187,7 @@ impl Element {
     }
 
     pub fn with_text(mut self, text: &str) -> Element {
-        self.push_text(text);
+        self.push_text(&clean(text));
         self
     }
 

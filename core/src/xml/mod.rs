@@ -14,6 +14,7 @@ pub mod reader;
 mod tag;
 pub mod writer;
 
+pub use chars::clean;
 pub use element::Element;
 pub use error::XmlError;
 pub use framer::{Frame, FrameLimits, Framer, single_element};

@@ -10,9 +10,10 @@ use crate::store::{self, Draft, Sending};
 
 pub fn register(registrar: &Registrar<'_>, broadcast: &Arc<Broadcast>) -> Result<()> {
     let text = json::json!({ "type": "string" });
+    let lines = json::json!({ "type": "string", "contentMediaType": "text/plain" });
     let id = json::json!({ "id": { "type": "integer" } });
     let one = json::json!({ "type": "object", "properties": id, "required": ["id"] });
-    let draft = json::json!({ "to": text, "body": text, "subject": text, "type": text });
+    let draft = json::json!({ "to": text, "body": lines, "subject": text, "type": text });
     let draft = json::json!({ "type": "object", "properties": draft, "required": ["to", "body"] });
     let send = "Sends a message: `to` is all, online or group:<name>, `type` normal or headline.";
     registrar.command(Command::new("send", send).arguments(draft), broadcast, Broadcast::run)?;

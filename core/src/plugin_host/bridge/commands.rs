@@ -1,5 +1,6 @@
 //! Commands: a name, JSON in, JSON out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_plugin_api::{Command, CommandCall, Error, ErrorKind};
@@ -9,7 +10,11 @@ use serde_json::Value;
 use super::super::{PluginError, PluginHost};
 use super::Handler;
 use crate::admin::audit;
+use crate::router::Out;
+use crate::services::commands::{self, Call, CommandError, Told};
 
+/// Between the id of a plugin and the name of its command; neither can hold it.
+const NODE: char = '/';
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// The commands of a running plugin.
@@ -84,6 +89,18 @@ impl PluginHost {
         Ok(answer)
     }
 
+    async fn call_by_client(&self, call: Call) -> Result<Value, CommandError> {
+        let Call { node, arguments, actor } = call;
+        let (id, name) = node.split_once(NODE).ok_or(CommandError::Unknown)?;
+        self.command(id, name, arguments, &actor).await.map_err(|error| match error {
+            PluginError::Unknown(_)
+            | PluginError::NotRunning { .. }
+            | PluginError::NoCommand { .. } => CommandError::Unknown,
+            PluginError::Arguments(why) => CommandError::Arguments(why),
+            error => CommandError::Failed(error.to_string()),
+        })
+    }
+
     async fn note_command(&self, actor: &str, target: String) -> Result<(), PluginError> {
         let (clock, actor) = (self.clock.clone(), actor.to_owned());
         let note = self.db.write(move |tx| {
@@ -92,6 +109,32 @@ impl PluginHost {
             )
         });
         Ok(note.await?)
+    }
+}
+
+impl commands::Commands for PluginHost {
+    fn list(&self) -> Vec<commands::Command> {
+        let mut all = Vec::new();
+        for (id, instance) in &*self.running.read() {
+            all.extend(instance.hooks.commands.0.iter().map(|(command, _)| commands::Command {
+                node: format!("{id}{NODE}{}", command.name),
+                title: format!("{id} {}", command.name),
+                description: command.description.clone(),
+                arguments: command.arguments.clone(),
+            }));
+        }
+        all
+    }
+
+    fn run(self: Arc<Self>, call: Call, told: Told) {
+        // Without a server there is nobody to be told.
+        let Ok(seams) = self.server().cloned() else { return };
+        let router = seams.router.clone();
+        seams.tracker.spawn("ad-hoc command", async move {
+            let mut out = Out::default();
+            out.route(told(self.call_by_client(call).await));
+            router.perform(&mut out).await;
+        });
     }
 }
 

@@ -1,10 +1,14 @@
 //! XEP-0030: Service Discovery, of the server and of its accounts.
 
+mod commands;
+
 use std::sync::Arc;
 
-use super::{Iq, Question, Reply, Services, Xep};
+use super::{Iq, Question, Reply, Services, Xep, answer_later};
+use crate::jid::Jid;
 use crate::ns;
 use crate::router::{Out, Target};
+use crate::services::commands::Command;
 use crate::stanza::Condition;
 use crate::xml::Element;
 
@@ -19,9 +23,9 @@ pub static XEP: Xep = Xep {
     ],
 };
 
-fn info(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Reply {
-    if let Some(refusal) = refusal(services, question) {
-        return refusal;
+fn info(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) -> Reply {
+    if let Some(other) = other_node(services, question, out, commands::info) {
+        return other;
     }
     let announced = services.disco.announced();
     let said = match question.request.target {
@@ -32,9 +36,9 @@ fn info(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Reply
 }
 
 /// An account shows none of its resources.
-fn items(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Reply {
-    if let Some(refusal) = refusal(services, question) {
-        return refusal;
+fn items(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) -> Reply {
+    if let Some(other) = other_node(services, question, out, commands::items) {
+        return other;
     }
     let announced = services.disco.announced();
     let shown = match question.request.target {
@@ -48,13 +52,40 @@ fn items(services: &Arc<Services>, question: &Question<'_>, _: &mut Out) -> Repl
     Reply::Result(with_node(query, question))
 }
 
-/// XEP-0030 §7. The only node is the one that caps announce (XEP-0115 §6.2).
-fn refusal(services: &Services, question: &Question<'_>) -> Option<Reply> {
+/// What is answered when it is not about the entity itself (§7). Caps announce a node for the same
+/// (XEP-0115 §6.2); the others are the server's commands, of which administrators learn.
+fn other_node(
+    services: &Arc<Services>,
+    question: &Question<'_>,
+    out: &mut Out,
+    say: fn(&str, &[Command], &Jid) -> Option<Element>,
+) -> Option<Reply> {
     if !question.is_get() {
         return Some(Condition::BadRequest.into());
     }
-    let node = question.payload.attr("node")?;
-    (!services.disco.is_node(node)).then(|| Condition::ItemNotFound.into())
+    let node = question.payload.attr("node")?.to_owned();
+    if services.disco.is_node(&node) {
+        return None;
+    }
+    if question.request.target != Target::Server {
+        return Some(Condition::ItemNotFound.into());
+    }
+    let (services, session) = (services.clone(), question.request.session.clone());
+    let domain = services.hosts.domain(question.host()).clone();
+    Some(answer_later(&question.request.stanza, out, async move {
+        let commands = match services.is_administrator(session.as_deref()).await {
+            Ok(true) => services.commands.upgrade().map_or_else(Vec::new, |all| all.list()),
+            Ok(false) => Vec::new(),
+            Err(error) => {
+                tracing::error!(%error, "it is not known who administers the server");
+                return Condition::InternalServerError.into();
+            }
+        };
+        match say(&node, &commands, &domain) {
+            Some(query) => Reply::Result(query.with_attr("node", node)),
+            None => Condition::ItemNotFound.into(),
+        }
+    }))
 }
 
 fn with_node(query: Element, question: &Question<'_>) -> Element {

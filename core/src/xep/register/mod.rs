@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::{Iq, Question, Reply, Services, Xep, answer};
+use super::{Iq, Question, Reply, Services, Xep, answer, answer_later};
 use crate::auth::accounts::AccountError;
 use crate::auth::throttle::{LoginThrottle, Rate, ThrottleLimits};
 use crate::clock::Clock;
@@ -160,21 +160,16 @@ fn registered(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) 
         return Reply::Result(form.with_child(text("username", &own)));
     }
     let (services, host) = (services.clone(), question.host());
-    let stanza = question.request.stanza.clone();
     if question.payload.child("remove", ns::REGISTER).is_some() {
-        out.wait(cancel(services, host, own, stanza));
+        out.wait(cancel(services, host, own, question.request.stanza.clone()));
         return Reply::Later;
     }
     match fields(question.payload) {
         _ if !services.registration.password_change.get() => Condition::NotAllowed.into(),
         (Some(username), Some(password)) if username == own => {
-            out.wait(async move {
-                let mut out = Out::default();
-                let reply = services.change_password(host, &own, &password).await;
-                answer(&stanza, reply, &mut out);
-                out
-            });
-            Reply::Later
+            answer_later(&question.request.stanza, out, async move {
+                services.change_password(host, &own, &password).await
+            })
         }
         // Only one's own password, and only with both fields.
         (Some(_), Some(_)) => Condition::NotAllowed.into(),

@@ -1,0 +1,3 @@
+//! Wire pieces that several extensions share: no behaviour.
+
+pub mod forms;
