@@ -5,8 +5,6 @@ import subprocess
 import pytest
 from playwright.sync_api import expect
 
-from console import Console
-
 PAGES = [
     "/sessions",
     "/sessions/message",
@@ -28,62 +26,6 @@ PAGES = [
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_fit_to_be_seen(console, path):
     console.open(path)
-
-
-GERMAN = [
-    "/",
-    "/server/information",
-    "/server/properties",
-    "/server/settings/registration",
-    "/server/settings/client-connections",
-    "/server/certificates",
-    "/server/database",
-    "/server/logs",
-    "/server/audit",
-    "/server/tokens",
-    "/users",
-    "/users/admin/lock",
-    "/create/user",
-    "/groups",
-    "/sessions",
-    "/sessions/message",
-    "/plugins",
-]
-
-
-@pytest.fixture
-def german(server, browser, request):
-    context = browser.new_context(locale="de-DE", timezone_id="Europe/Berlin")
-    opened = Console(server, context, request.node.name)
-    opened.sign_in()
-    yield opened
-    opened.close()
-
-
-@pytest.mark.parametrize("path", GERMAN)
-def test_the_pages_speak_german(german, path):
-    page = german.go(path)
-    expect(page.locator("html")).to_have_attribute("lang", "de")
-    expect(page.get_by_role("link", name="Hilfe")).to_be_visible()
-    german.look((path.strip("/").replace("/", "-") or "dashboard") + "-german")
-
-
-def test_what_is_refused_is_said_in_german(german):
-    german.forgive("422")
-    page = german.go("/create/user")
-    page.get_by_label("Benutzername").fill("admin")
-    page.locator("#password").fill("lang-genug-und-geheim")
-    page.locator("#again").fill("lang-genug-und-geheim")
-    page.locator("main form button[type=submit]").click()
-    expect(page.locator("#name-error")).to_have_text("Der Name ist vergeben; wählen Sie einen anderen.")
-    german.look("create-user-refused-german")
-    german.go("/server/properties/http.header-timeout")
-    page.locator("main form input[type=text]").first.fill("bald")
-    page.locator("main form button[type=submit]").first.click()
-    expect(page.locator("main .error")).to_contain_text("eine Zeit wie 500ms")
-    german.forgive("404")
-    german.go("/users/niemand")
-    expect(page.get_by_role("alert")).to_contain_text("Es gibt keinen Benutzer „niemand“.")
 
 
 def test_a_session_is_found_looked_at_and_disconnected(console, stage):
@@ -160,16 +102,6 @@ def test_settings_are_saved_and_refused_beside_the_field(console):
     page.get_by_label("Seconds for which a lost connection").fill("300")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("saved")
-
-
-@pytest.fixture
-def own_console(private_server, browser, request):
-    """A console whose server may be changed as a whole."""
-    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
-    opened = Console(private_server(), context, request.node.name)
-    opened.sign_in()
-    yield opened
-    opened.close()
 
 
 def test_a_certificate_is_refused_installed_and_made_anew(own_console, tmp_path):

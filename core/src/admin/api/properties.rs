@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Problem, Route};
+use crate::admin::pages::Catalogue;
 use crate::properties::{Change, Entry, Kind, PropertyError, Scope};
 
 pub const ROUTES: &[Route] = &[
@@ -90,7 +91,9 @@ impl Filter {
 
     fn admits(&self, entry: &Entry) -> bool {
         let holds = |text: &str| text.to_lowercase().contains(&self.search);
-        (holds(entry.name) || holds(entry.doc) || holds(&entry.value))
+        // Whoever reads the meanings in his language searches them in it.
+        let means = || Catalogue::all().iter().any(|language| holds(&language.said(entry.doc)));
+        (holds(entry.name) || holds(&entry.value) || means())
             && self.group.as_deref().is_none_or(|group| entry.group() == group)
             && self.changed.is_none_or(|changed| entry.is_changed() == changed)
     }

@@ -84,7 +84,6 @@ struct Port {
 struct Dashboard {
     page: Frame,
     server: Server,
-    uptime: String,
     /// The view of the cluster that the node belongs to.
     clustered: Option<i64>,
     ports: Vec<Port>,
@@ -130,7 +129,6 @@ async fn dashboard(visit: Visit) -> Result<Response, Refusal> {
         lines: lines.map(Line::from).collect(),
         ports: ports.collect(),
         certificate: warnings.map(|warning| warning.text(&visit)).collect(),
-        uptime: uptime(server.uptime_seconds),
         clustered: server.lease.as_ref().filter(|it| it.mode == "cluster").map(|it| it.epoch),
         is_plain_allowed: starttls.value != "required",
         charts: charts(&visit).await?,
@@ -156,8 +154,9 @@ fn follow(visit: Visit) -> Response {
 async fn charts(visit: &Visit) -> Result<Vec<Shown>, Problem> {
     let Figures { samples } = visit.read(&["server", "figures"], &[]).await?;
     let values = |value: fn(&Sample) -> f64| samples.iter().map(value).collect::<Vec<_>>();
-    let whole = |value: f64| format!("{value:.0}");
-    let rate = |value: f64| if value < 10.0 { format!("{value:.1}") } else { whole(value) };
+    let language = visit.visitor.language;
+    let whole = |value: f64| language.measure(value, 0);
+    let rate = |value: f64| language.measure(value, if value < 10.0 { 1 } else { 0 });
     let shown = |title, unit, values: Vec<f64>, least, text: &dyn Fn(f64) -> String| Shown {
         title,
         unit,
@@ -192,25 +191,4 @@ fn port(visit: &Visit, name: &str, number: u16, starttls: &str) -> Port {
         _ => (visit.t("dashboard.tls_always"), "good"),
     };
     Port { name: name_text, number, tls, safety }
-}
-
-/// In the two greatest units.
-fn uptime(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes} min"),
-        (0, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uptime_has_two_units() {
-        let texts = [59, 3600 + 61, 3 * 86_400 + 7200].map(uptime);
-        assert_eq!(texts, ["0 min", "1 h 1 min", "3 d 2 h"]);
-    }
 }

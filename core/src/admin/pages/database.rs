@@ -5,7 +5,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::amount::{octets, span};
+use super::text::Catalogue;
 use super::visit::show;
 use super::{Frame, Refusal, Route, Visit, list};
 use crate::admin::api::Problem;
@@ -61,10 +61,10 @@ struct Figures {
 
 impl Figures {
     /// How many messages share a commit.
-    fn group(&self) -> String {
+    fn group(&self, language: &Catalogue) -> String {
         match self.append_commits {
             0 => "–".to_owned(),
-            commits => format!("{:.1}", self.appends as f64 / commits as f64),
+            commits => language.measure(self.appends as f64 / commits as f64, 1),
         }
     }
 }
@@ -126,13 +126,14 @@ impl Page {
         work.state == "done" && self.backups.items.iter().any(|file| file.name == work.name)
     }
 
+    fn mean(&self, milliseconds: &Option<f64>) -> String {
+        let shown = |mean| format!("{} ms", self.page.figures().measure(mean, 2));
+        milliseconds.map_or("–".to_owned(), shown)
+    }
+
     fn is_busy(&self) -> bool {
         self.backups.work.as_ref().is_some_and(|work| work.state == "running")
     }
-}
-
-fn milliseconds(mean: &Option<f64>) -> String {
-    mean.map_or("–".to_owned(), |mean| format!("{mean:.2} ms"))
 }
 
 async fn shown(visit: Visit) -> Result<Response, Refusal> {

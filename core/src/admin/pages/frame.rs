@@ -145,6 +145,11 @@ impl Frame {
         self.language.t(key)
     }
 
+    /// How the page's language writes figures.
+    pub fn figures(&self) -> &'static Catalogue {
+        self.language
+    }
+
     /// What the API says, in the page's language.
     pub fn said(&self, english: &str) -> String {
         self.language.said(english)

@@ -16,11 +16,31 @@ pub const ROUTES: &[Route] =
 
 macro_rules! topics {
     ($($id:literal),+ $(,)?) => {
-        &[$(($id, include_str!(concat!("../../../../docs/operators/console/", $id, ".md")))),+]
+        &[$(Topic {
+            id: $id,
+            english: include_str!(concat!("../../../../docs/operators/console/", $id, ".md")),
+            others: &[
+                ("de", include_str!(concat!("../../../../docs/operators/console/de/", $id, ".md"))),
+            ],
+        }),+]
     };
 }
 
-const TOPICS: &[(&str, &str)] = topics![
+/// What is explained, in every language.
+struct Topic {
+    id: &'static str,
+    english: &'static str,
+    others: &'static [(&'static str, &'static str)],
+}
+
+impl Topic {
+    fn text(&self, language: &str) -> &'static str {
+        let own = self.others.iter().find(|(code, _)| *code == language);
+        own.map_or(self.english, |(_, text)| text)
+    }
+}
+
+const TOPICS: &[Topic] = topics![
     "archive",
     "audit",
     "certificates",
@@ -57,13 +77,14 @@ struct ProblemPage {
 }
 
 pub fn has(topic: &str) -> bool {
-    TOPICS.iter().any(|(id, _)| *id == topic)
+    TOPICS.iter().any(|known| known.id == topic)
 }
 
 fn get(visit: &Visit) -> Result<Response, Refusal> {
-    let found = TOPICS.iter().find(|(id, _)| *id == visit.param(0));
-    let (id, text) = found.ok_or_else(|| Problem::not_found("help page", visit.param(0)))?;
-    show(Help { page: visit.frame("help").below(id), content: render(text) })
+    let found = TOPICS.iter().find(|topic| topic.id == visit.param(0));
+    let topic = found.ok_or_else(|| Problem::not_found("help page", visit.param(0)))?;
+    let page = visit.frame("help").below(topic.id);
+    show(Help { content: render(topic.text(page.language())), page })
 }
 
 /// Our own Markdown as HTML. Tags in it are shown as text.
@@ -83,4 +104,22 @@ pub fn problem_page(page: Frame, problem: Problem) -> Response {
     let (status, problem) = (problem.status(), page.said(&problem.to_string()));
     show_as(status, ProblemPage { page, problem })
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Catalogue;
+    use super::TOPICS;
+
+    #[test]
+    fn every_topic_is_explained_in_every_language() {
+        let parts = |text: &str| ["\n\n", "\n- ", "\n|"].map(|part| text.matches(part).count());
+        for topic in TOPICS {
+            for language in Catalogue::all().iter().filter(|language| language.code != "en") {
+                let own = topic.text(language.code);
+                assert_ne!(own, topic.english, "{} in {}", topic.id, language.code);
+                assert_eq!(parts(own), parts(topic.english), "{} in {}", topic.id, language.code);
+            }
+        }
+    }
 }

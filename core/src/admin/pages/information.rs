@@ -4,7 +4,7 @@ use askama::Template;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::amount::{octets, span};
+use super::text::Catalogue;
 use super::visit::show;
 use super::{Frame, Refusal, Route, Visit};
 use crate::http::Response;
@@ -43,20 +43,20 @@ struct Process {
 }
 
 impl Process {
-    fn memory(&self) -> String {
-        self.resident.map_or("–".to_owned(), octets)
+    fn memory(&self, language: &Catalogue) -> String {
+        self.resident.map_or("–".to_owned(), |octets| language.octets(octets))
     }
 
-    fn proportional(&self) -> String {
-        self.proportional.map_or("–".to_owned(), octets)
+    fn proportional(&self, language: &Catalogue) -> String {
+        self.proportional.map_or("–".to_owned(), |octets| language.octets(octets))
     }
 
-    fn processor(&self) -> String {
-        self.cpu_seconds.map_or("–".to_owned(), |seconds| span(seconds as u64))
+    fn processor(&self, language: &Catalogue) -> String {
+        self.cpu_seconds.map_or("–".to_owned(), |seconds| language.span(seconds as u64))
     }
 
-    fn files(&self) -> String {
-        let figure = |figure: Option<u64>| figure.map_or("–".to_owned(), |n| n.to_string());
+    fn files(&self, language: &Catalogue) -> String {
+        let figure = |figure: Option<u64>| figure.map_or("–".to_owned(), |n| language.count(n));
         format!("{} / {}", figure(self.open_files), figure(self.open_files_limit))
     }
 }
@@ -71,8 +71,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn memory(&self) -> String {
-        self.memory.map_or("–".to_owned(), octets)
+    fn memory(&self, language: &Catalogue) -> String {
+        self.memory.map_or("–".to_owned(), |octets| language.octets(octets))
     }
 }
 

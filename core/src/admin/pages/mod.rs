@@ -7,7 +7,7 @@
 //! 2. its place in `TABS` (`frame.rs`), and a template in `web/templates` that extends `layout.html`
 //!    and uses the macros of `parts/` (`tokens.rs` and `tokens.html` show them all);
 //! 3. its texts in every file of `web/locales`: a section named after the page, with a `title`;
-//! 4. its help in `docs/operators/console`, with a line in `help.rs`.
+//! 4. its help in `docs/operators/console` and its folders of other languages, with a line in `help.rs`.
 //!
 //! Tests hold 2 to 4 true. Route first, then authorise by route: a route is for administrators
 //! unless it says [`Route::open`], and what is not in the table does not exist.

@@ -69,7 +69,8 @@ async fn page(visit: &Visit, form: Option<Form>) -> Result<Edit, Refusal> {
     let property: Property = visit.read(&["properties", name], &[]).await?;
     let changes = List::read(visit, &["properties", name, "history"], &[]).await?;
     let label = visit.t("property.value").into();
-    let editor = Editor::new(visit, &property, "value", label, property.takes.clone());
+    let takes = visit.visitor.language.said(&property.takes);
+    let editor = Editor::new(visit, &property, "value", label, takes);
     let form = form.unwrap_or_else(|| filled([("value", &property)].into_iter()));
     let page = visit.frame("property").below("properties");
     Ok(Edit { page, form, property, editor, changes })

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::form::{Fields, Form};
 use super::list::{self, List};
+use super::text::Catalogue;
 use super::visit::{show, show_refused};
 use super::{Frame, Refusal, Route, Text, Visit};
 use crate::admin::api::Problem;
@@ -89,14 +90,9 @@ impl Session {
         Some(self.tls.as_ref()?.replace("TLSv", "TLS ").replace('_', "."))
     }
 
-    /// How long nothing came, in the largest unit that fits.
-    fn idle(&self) -> Option<String> {
-        let seconds = self.idle_seconds?;
-        Some(match seconds {
-            0..60 => format!("{seconds} s"),
-            60..3600 => format!("{} min", seconds / 60),
-            _ => format!("{} h", seconds / 3600),
-        })
+    /// How long nothing came.
+    fn idle(&self, language: &Catalogue) -> Option<String> {
+        Some(language.span(self.idle_seconds?.into()))
     }
 }
 
@@ -206,7 +202,10 @@ async fn send(visit: Visit) -> Result<Response, Refusal> {
         "style": form.find("style").unwrap_or("headline"),
     });
     match visit.change(Method::POST, &["sessions", "message"], body).await {
-        Ok(Sent { sent }) => visit.done(PATH, visit.t("session_message.sent").with("count", sent)),
+        Ok(Sent { sent }) => {
+            let count = visit.visitor.language.count(sent);
+            visit.done(PATH, visit.t("session_message.sent").with("count", count))
+        }
         Err(problem) => show_refused(message(&visit, Form::sent(form).refuse_by(&problem))),
     }
 }
@@ -215,28 +214,25 @@ async fn send(visit: Visit) -> Result<Response, Refusal> {
 mod tests {
     use super::*;
 
-    fn session(resource: &str, idle: Option<u32>) -> Session {
+    fn session(resource: &str) -> Session {
         Session {
             jid: format!("romeo@example.org/{resource}"),
             user: "romeo".to_owned(),
             resource: resource.to_owned(),
             tls: Some("TLSv1_3".to_owned()),
             available: true,
-            idle_seconds: idle,
             ..Session::default()
         }
     }
 
     #[test]
     fn any_resource_can_be_named() {
-        let link = session("a/b &%é", None).link();
+        let link = session("a/b &%é").link();
         assert_eq!(link, "/sessions/session?user=romeo&resource=a%2Fb+%26%25%C3%A9");
     }
 
     #[test]
-    fn figures_are_words() {
-        assert_eq!(session("x", None).encryption().as_deref(), Some("TLS 1.3"));
-        let idle = |seconds| session("x", Some(seconds)).idle().expect("connected");
-        assert_eq!([59, 60, 7200].map(idle), ["59 s", "1 min", "2 h"]);
+    fn the_encryption_has_its_name() {
+        assert_eq!(session("x").encryption().as_deref(), Some("TLS 1.3"));
     }
 }

@@ -69,6 +69,42 @@ fn every_text_is_there_in_every_language_and_none_is_left_over() {
     }
 }
 
+/// Words that German has, too.
+const SHARED: &[&str] = &[
+    "Administrator",
+    "Clients",
+    "Clients (STARTTLS)",
+    "Clients (TLS)",
+    "Commits",
+    "Domain",
+    "Enterprise",
+    "Kernel",
+    "MiB",
+    "Name",
+    "Offline",
+    "Online",
+    "Plugin",
+    "Plugins",
+    "Port",
+    "Ports",
+    "Schema",
+    "Server",
+    "System",
+    "TLS",
+    "Text",
+    "Threads",
+    "Version",
+];
+
+#[test]
+fn every_text_is_translated() {
+    let [first, others @ ..] = Catalogue::all() else { panic!("no language") };
+    for (key, other) in first.keys().iter().flat_map(|key| others.iter().map(move |o| (key, o))) {
+        let (english, own) = (first.t(key), other.t(key));
+        assert!(own != english || SHARED.contains(&&*own), "{key} in {}: {own}", other.code);
+    }
+}
+
 #[test]
 fn a_text_has_the_same_values_in_every_language() {
     let values = |text: &str| -> BTreeSet<String> {
@@ -100,11 +136,9 @@ fn only_these_routes_are_for_everybody() {
 /// The fixed words of what the sources of the API say, each text with one space for its breaks.
 fn sources() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let folders = ["admin", "auth", "http", "properties", "plugin_host", "storage", "net"];
-    let mut texts: Vec<String> =
-        folders.iter().flat_map(|folder| files(&root.join(folder), ".rs")).collect();
-    texts.push(fs::read_to_string(root.join("jid.rs")).expect("a text"));
-    let words = texts.join("\n").replace("\\\n", " ").replace("\\\\", "\\");
+    let mut texts = files(&root, ".rs");
+    texts.extend(files(&root.join("../../plugin-api/src"), ".rs"));
+    let words = texts.join("\n").replace("\\\n", " ").replace("\\\\", "\\").replace("\\\"", "\"");
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -121,6 +155,18 @@ fn what_is_translated_is_still_said() {
                 let piece = piece.trim_matches([' ', '`', ')']);
                 // Short ones stand between values anywhere.
                 assert!(piece.len() < 8 || sources.contains(piece), "nobody says {english}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_property_is_explained_in_every_language() {
+    for catalogue in Catalogue::all().iter().filter(|catalogue| catalogue.code != "en") {
+        for property in crate::server::properties() {
+            for text in [property.doc(), &property.range()] {
+                let is_said = catalogue.said(text) != text;
+                assert!(is_said, "[said] of web/locales/{}.toml lacks {text:?}", catalogue.code);
             }
         }
     }

@@ -28,7 +28,7 @@ pub const ROUTES: &[Route] = &[
 
 #[derive(Deserialize)]
 struct Count {
-    total: i64,
+    total: u64,
 }
 
 #[derive(Template)]
@@ -37,7 +37,7 @@ struct Users {
     page: Frame,
     list: List<User>,
     /// All users, whatever the search.
-    total: i64,
+    total: u64,
 }
 
 impl Users {
