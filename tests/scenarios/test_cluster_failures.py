@@ -108,8 +108,10 @@ def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property
 def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, record_property):
     """SIGSTOP for ten seconds: others took over meanwhile, so it must do nothing as its old self."""
     cluster = clusters(3, archive)
-    load = Load(cluster, archive).begin()
     frozen = cluster[1]
+    held = Stage(frozen)
+    client = held.enter("held")
+    load = Load(cluster, archive).begin()
     old = next(m for m in cluster[0].status()["members"] if m["id"] == frozen.number)
     os.kill(frozen.process.pid, signal.SIGSTOP)
     began = time.monotonic()
@@ -117,6 +119,8 @@ def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, 
     record_property("count", f"out of the view after {time.monotonic() - began:.1f} s")
     load.go_on_for(max(0.0, 10 - (time.monotonic() - began)))
     os.kill(frozen.process.pid, signal.SIGCONT)
+    assert client.expect_end() == "reset", "it shall connect again, to whoever serves"
+    held.close()
     cluster.wait_formed()
     new = next(m for m in cluster[0].status()["members"] if m["id"] == frozen.number)
     assert new["incarnation"] != old["incarnation"], "it came back as its old self"

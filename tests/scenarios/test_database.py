@@ -31,7 +31,7 @@ def test_a_database_that_is_away_longer_than_the_lease(private_server, link):
     link.cut()
     romeo.message(user, "meanwhile")
     assert romeo.acknowledged() == 1, "nothing is promised that cannot be kept"
-    assert romeo.expect_end() == "system-shutdown"
+    assert romeo.expect_end() == "reset"
     wait_until(lambda: not server.serves(), "the server stands by")
     assert server.is_alive()
 

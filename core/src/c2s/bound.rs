@@ -73,7 +73,7 @@ fn ended(event: &Event) -> Ended {
 pub(super) fn by_order(reason: CloseReason) -> Ended {
     match reason {
         CloseReason::Kicked => Ended::Kicked,
-        CloseReason::Shutdown => Ended::Shutdown,
+        CloseReason::Shutdown | CloseReason::Standby => Ended::Shutdown,
         CloseReason::Stalled | CloseReason::Idle | CloseReason::Drained => Ended::Lost,
     }
 }
@@ -114,6 +114,7 @@ impl Bound {
             Event::Fault(fault) => Some(fault),
             Event::Close(CloseReason::Kicked) => Some(StreamFault::ClosedByAdministrator),
             Event::Close(CloseReason::Shutdown) => Some(StreamFault::SystemShutdown),
+            Event::Close(CloseReason::Standby) => Some(StreamFault::Standby),
             Event::Close(CloseReason::Idle) => Some(StreamFault::IdleTimeout),
             Event::Close(CloseReason::Drained) => Some(StreamFault::Drained),
         };

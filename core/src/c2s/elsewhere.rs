@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -16,7 +15,7 @@ use crate::jid::Jid;
 use crate::router::cluster::ClusterError;
 use crate::session::export::{self, Exported, Limits};
 use crate::session::registry::{Bound as Place, Entries};
-use crate::session::{CloseReason, Entry, Node, Order, Origin, Session, resume};
+use crate::session::{Entry, Node, Order, Origin, Session, resume};
 use crate::stream::sm::Counter;
 
 /// How long one node may take to give a session away.
@@ -160,8 +159,8 @@ impl C2s {
         }
         registry.allow_resume(id, shared.clone());
         // As when a resource is bound: whoever ends all sessions finds it, or has set this before.
-        if self.leaving.load(Ordering::SeqCst) {
-            shared.mailbox.order(Order::Close(CloseReason::Shutdown));
+        if let Some(reason) = *self.leaving.lock() {
+            shared.mailbox.order(Order::Close(reason));
         }
         Some(Held::new(self, Box::new(session)))
     }

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -91,8 +92,8 @@ pub struct C2s {
     pub settings: Settings,
     /// Sessions that nobody finds any more, but whose stanzas are still on their way elsewhere.
     pub ending: AtomicUsize,
-    /// The node does not serve: who is bound now is told so at once.
-    pub leaving: AtomicBool,
+    /// Why the node does not serve: who is bound now is told so at once.
+    pub leaving: Mutex<Option<CloseReason>>,
     /// Whether the node may act at this moment. Asked at each wake-up.
     pub may_serve: Box<dyn Fn() -> bool + Send + Sync>,
     /// Sessions that other nodes are about to take.
@@ -278,8 +279,8 @@ impl C2s {
         }
         // Read after the session is registered: whoever ends all sessions either finds it or has
         // set this before.
-        if self.leaving.load(Ordering::SeqCst) {
-            shared.mailbox.order(Order::Close(CloseReason::Shutdown));
+        if let Some(reason) = *self.leaving.lock() {
+            shared.mailbox.order(Order::Close(reason));
         }
         let held = Held::new(self, Box::new(Session::new(shared)));
         match place {

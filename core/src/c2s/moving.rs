@@ -196,9 +196,9 @@ impl C2s {
                         return Fate::Moved(Some(by));
                     }
                     Order::Replace(by) => return Fate::Over(Some(by)),
-                    Order::Close(CloseReason::Kicked | CloseReason::Shutdown) => {
-                        return Fate::Over(None);
-                    }
+                    Order::Close(
+                        CloseReason::Kicked | CloseReason::Shutdown | CloseReason::Standby,
+                    ) => return Fate::Over(None),
                     Order::Acknowledge | Order::Close(_) => {}
                 }
             }

@@ -140,6 +140,20 @@ async fn who_must_end_is_read_no_further() {
 }
 
 #[tokio::test]
+async fn who_must_go_because_the_node_stands_by_is_told_so() {
+    let server = Server::start(|_| {}).await;
+    let mut juliet = server.client("juliet/balcony").await;
+    *server.c2s.leaving.lock() = Some(CloseReason::Standby);
+    juliet.shared.mailbox.order(Order::Close(CloseReason::Standby));
+    // Who was just being bound hears the same.
+    let mut romeo = server.client("romeo/orchard").await;
+    for client in [&mut juliet, &mut romeo] {
+        let rest = client.rest().await;
+        assert!(rest.contains("<reset ") && rest.contains("serves no longer"), "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_not_read_is_not_idle() {
     let gate = Arc::new(Semaphore::new(0));
     let (server, mut juliet, _romeo) = waiting(&gate).await;

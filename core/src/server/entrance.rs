@@ -13,6 +13,7 @@ use crate::c2s::drain::Drain;
 use crate::config::OpenPorts;
 use crate::http::{Health, Readiness};
 use crate::net::listener::Listener;
+use crate::session::CloseReason;
 use crate::storage::lease::{Claim, Seat, Serving, State};
 
 /// The XMPP side of a node's entrance.
@@ -47,9 +48,9 @@ impl Entrance<'_> {
                 // Others may serve in a moment: nothing is read from now on. Balancers turn away
                 // before the farewells, which take their time.
                 self.health.set(Readiness::Standby(reason.to_string()));
-                self.shut();
+                self.shut(CloseReason::Standby);
                 self.publish(&self.ports)?;
-                self.close().await;
+                self.xmpp.farewell(self.foundation).await;
                 self.drain.set(0);
                 if self.seat.is_closing() {
                     self.xmpp.router.nodes.left();
@@ -117,16 +118,16 @@ impl Entrance<'_> {
     }
 
     /// Closes the listeners and reads no further from anybody, at once.
-    fn shut(&mut self) {
+    fn shut(&mut self, reason: CloseReason) {
         self.close_listeners();
         if std::mem::take(&mut self.is_serving) {
-            self.xmpp.leave();
+            self.xmpp.leave(reason);
         }
     }
 
-    /// The same, and waits until every session is over. May be begun again.
+    /// The server stops: waits until every session is over. May be begun again.
     pub async fn close(&mut self) {
-        self.shut();
+        self.shut(CloseReason::Shutdown);
         self.xmpp.farewell(self.foundation).await;
     }
 

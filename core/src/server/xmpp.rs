@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -85,7 +85,7 @@ impl Xmpp {
             tls: certificates.acceptor(Service::Client),
             profiles: profiles(foundation, router.hosts.clone(), services.clone()),
             settings: c2s::Settings::of(properties),
-            leaving: AtomicBool::new(true),
+            leaving: Mutex::new(Some(CloseReason::Standby)),
             may_serve: Box::new(move || seat.is_held()),
             tracker: tracker.clone(),
             router: router.clone(),
@@ -153,14 +153,14 @@ impl Xmpp {
 
     /// Lets clients have sessions from now on.
     pub fn connect(&self) {
-        self.c2s.leaving.store(false, Ordering::SeqCst);
+        *self.c2s.leaving.lock() = None;
     }
 
     /// Ends all sessions, also those that are just being bound: none is read any further.
-    pub fn leave(&self) {
-        self.c2s.leaving.store(true, Ordering::SeqCst);
+    pub fn leave(&self, reason: CloseReason) {
+        *self.c2s.leaving.lock() = Some(reason);
         self.router.registry.each_local(|session| {
-            session.mailbox.order(Order::Close(CloseReason::Shutdown));
+            session.mailbox.order(Order::Close(reason));
         });
     }
 

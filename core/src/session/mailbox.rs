@@ -61,6 +61,8 @@ pub enum CloseReason {
     Kicked,
     /// The server stops.
     Shutdown,
+    /// The node serves no longer: others may.
+    Standby,
     /// The recipient does not read: its mailbox is full.
     Stalled,
     /// Nothing comes from the client, not even the answer to a ping.
@@ -90,7 +92,7 @@ impl Order {
         match self {
             Order::Acknowledge => 0,
             Order::Replace(_) => 1,
-            Order::Close(CloseReason::Kicked | CloseReason::Shutdown) => 2,
+            Order::Close(CloseReason::Kicked | CloseReason::Shutdown | CloseReason::Standby) => 2,
             Order::Surrender(_) => 3,
             Order::Close(CloseReason::Stalled | CloseReason::Idle | CloseReason::Drained) => 4,
         }

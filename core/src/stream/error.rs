@@ -131,6 +131,8 @@ pub enum StreamFault {
     SeeOtherHost(String),
     #[error("this server is stopping")]
     SystemShutdown,
+    #[error("this node serves no longer: it has left its cluster or its database; connect again")]
+    Standby,
     #[error("connect again: another node of this service goes on with the session")]
     Drained,
     #[error("an internal error; the server's log has the details")]
@@ -163,8 +165,12 @@ impl StreamFault {
             StreamFault::HandledCountTooHigh(_) => Condition::UndefinedCondition,
             StreamFault::Conflict => Condition::Conflict,
             // RFC 6120 §4.9.3.16: clients open a new stream at once. Their balancer, not we, knows
-            // which address leads to another node.
-            StreamFault::ClosedByAdministrator | StreamFault::Drained => Condition::Reset,
+            // which address leads to another node. So it is for a node that stands by: <system-shutdown/>
+            // (§4.9.3.20) would say that the service ends, but other nodes go on with it, and nothing
+            // failed that lies beyond this server (<remote-connection-failed/>, §4.9.3.15).
+            StreamFault::ClosedByAdministrator | StreamFault::Drained | StreamFault::Standby => {
+                Condition::Reset
+            }
             StreamFault::ResourceConstraint => Condition::ResourceConstraint,
             StreamFault::SeeOtherHost(_) => Condition::SeeOtherHost,
             StreamFault::SystemShutdown => Condition::SystemShutdown,
@@ -181,6 +187,7 @@ impl StreamFault {
             | StreamFault::ResourceConstraint
             | StreamFault::SeeOtherHost(_)
             | StreamFault::SystemShutdown
+            | StreamFault::Standby
             | StreamFault::Drained
             | StreamFault::Internal => Blame::Local,
             _ => Blame::Peer,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 

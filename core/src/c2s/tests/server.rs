@@ -125,7 +125,7 @@ impl Server {
             profiles: Box::new(|| Profiles::new([])),
             settings: settings(),
             ending: AtomicUsize::new(0),
-            leaving: AtomicBool::new(false),
+            leaving: Mutex::default(),
             may_serve: Box::new(|| true),
             frozen: Frozen::default(),
             tracker,
