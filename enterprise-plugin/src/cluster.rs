@@ -58,7 +58,7 @@ impl Clustering {
                    port, such as 10.0.0.5 or 10.0.0.5:7447. Empty: all addresses of the machine, port \
                    7447 or, if that is taken, one that the system chooses.";
         registrar.property(Property::text(LISTEN, "", doc).scope(Scope::Node).restart())?;
-        let spec = ClusterSpec { name: "mesh".to_owned(), max_envelope: wire::MOST as u64 / 2 };
+        let spec = ClusterSpec { name: "mesh".to_owned(), max_envelope: wire::LARGEST as u64 };
         match registrar.cluster(spec, &Arc::new(self.carrier.clone())) {
             Ok(seam) => {
                 self.carrier.join(seam.clone());
@@ -203,18 +203,19 @@ impl Core for Parts {
 
     async fn perform(&self, action: &Action, snapshot: &Snapshot) -> Result<()> {
         match action {
+            // What comes from the others is left to them until core takes it. By then core has nothing to
+            // send: it serves with the term that follows.
             Action::Enter(view) => {
                 let view = named(view, snapshot);
                 self.seam.enter(view.clone()).await?;
                 self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
                 Ok(())
             }
-            // Core knows a node before something comes from it.
+            // Stanzas for a new member's accounts may come as soon as core knows of it.
             Action::View(view) => {
                 let view = named(view, snapshot);
-                self.seam.view(view.clone()).await?;
-                self.carrier.view(self.me(), view, |member| spoken(member, snapshot));
-                Ok(())
+                self.carrier.view(self.me(), view.clone(), |member| spoken(member, snapshot));
+                self.seam.view(view).await
             }
             Action::Hold { epoch, until } => self.seam.hold(*epoch, until.as_millis() as i64).await,
             Action::DropNode { member, announce } => {
@@ -276,3 +277,6 @@ fn named(view: &View, snapshot: &Snapshot) -> cluster::View {
     };
     cluster::View { epoch: view.epoch, members: view.members.iter().map(member).collect() }
 }
+
+#[cfg(test)]
+mod tests;
