@@ -7,8 +7,21 @@ use super::{Out, Router};
 use crate::jid::Jid;
 use crate::session::duty::is_durable;
 use crate::session::{Entry, Envelope, Shared};
-use crate::stanza::Condition;
-use crate::stanza::{IqType, Kind, Stanza};
+use crate::stanza::{Condition, IqType, Kind, Stanza, StanzaError};
+
+/// What is too large for the way to its recipient's node, today and later: its sender is told (RFC 6120
+/// §8.3.3.12), or the node that keeps a copy.
+pub(super) fn too_large(envelope: Envelope, out: &mut Out) {
+    if let Some(duty) = &envelope.duty {
+        if !duty.let_go() || duty.refuse() {
+            return;
+        }
+        duty.release();
+    }
+    let error = StanzaError::new(Condition::PolicyViolation)
+        .with_text("this is too large for the way to the recipient's node");
+    out.routes.extend(envelope.stanza.error(&error));
+}
 
 impl Router {
     /// Finds another home for what `session` did not deliver, or tells its sender: XEP-0198 §5,

@@ -248,7 +248,7 @@ impl Router {
             }
             drop(deliveries);
             if !far.is_empty() {
-                self.nodes.send(far, &mut out.returned);
+                self.nodes.send(far, out);
             }
             // The session ended between look-up and delivery: as if it had not been found.
             let Some((session, envelope)) = out.returned.pop_front() else {

@@ -192,7 +192,12 @@ impl<S: Seam> Carrier<S> {
                 }
             }
             Message::Deltas { seq, deltas } => self.take_deltas(seam, from, seq, deltas),
-            Message::Directory { seq, sessions } => self.take_directory(seam, from, seq, &sessions),
+            Message::Sessions(sessions) => {
+                if let Some(peer) = self.state().peers.get_mut(&from) {
+                    peer.sessions.part(sessions);
+                }
+            }
+            Message::Directory { seq, sessions } => self.take_directory(seam, from, seq, sessions),
             Message::WantDirectory => self.send_directory(&[from]),
             Message::Invalidate { topic, key } => seam.invalidated(&topic, &key),
             Message::Ask { id, ask, body } => self.answer(from, id, ask, body),
@@ -221,8 +226,12 @@ impl<S: Seam> Carrier<S> {
         peer.push(Message::WantDirectory.encode());
     }
 
-    fn take_directory(&self, seam: &S, from: Member, seq: u64, sessions: &[Delta]) {
-        if let Err(error) = seam.replace(from.into(), seq, sessions) {
+    fn take_directory(&self, seam: &S, from: Member, seq: u64, last: Vec<Delta>) {
+        let sessions = match self.state().peers.get_mut(&from) {
+            Some(peer) => peer.sessions.whole(last),
+            None => return,
+        };
+        if let Err(error) = seam.replace(from.into(), seq, &sessions) {
             self.0.host.warn(format!("the directory of node {} was not taken: {error}", from.node));
             return self.want_later(from);
         }
@@ -254,15 +263,14 @@ impl<S: Seam> Carrier<S> {
     fn send_directory(&self, to: &[Member]) {
         let Some(seam) = self.0.seam.get().filter(|_| !to.is_empty()) else { return };
         let (seq, sessions) = seam.directory();
-        let directory = Message::Directory { seq, sessions }.encode();
+        let directory = wire::directory(seq, sessions);
         // What it kept may have changed unheard.
         let all = Message::Invalidate { topic: String::new(), key: String::new() }.encode();
         let mut state = self.state();
         for member in to {
             let Some(peer) = state.peers.get_mut(member) else { continue };
             peer.is_behind = false;
-            peer.push(directory.clone());
-            peer.push(all.clone());
+            directory.iter().chain([&all]).for_each(|message| peer.push(message.clone()));
         }
         drop(state);
         (self.0.wake)();

@@ -54,6 +54,8 @@ pub struct Peer {
 pub struct Sessions {
     /// Its directory has arrived, and there was no gap since.
     pub is_known: bool,
+    /// The part of a directory that is here.
+    parts: Vec<Delta>,
     /// Changes that arrived before the directory.
     early: Vec<(u64, Vec<Delta>)>,
 }
@@ -142,6 +144,18 @@ impl Peer {
 }
 
 impl Sessions {
+    /// Keeps a part of a directory.
+    pub fn part(&mut self, mut sessions: Vec<Delta>) {
+        self.parts.append(&mut sessions);
+    }
+
+    /// The whole of a directory, with what ends it.
+    pub fn whole(&mut self, mut last: Vec<Delta>) -> Vec<Delta> {
+        let mut all = std::mem::take(&mut self.parts);
+        all.append(&mut last);
+        all
+    }
+
     /// Core has the directory; gives the changes that arrived before it.
     pub fn replaced(&mut self) -> Vec<(u64, Vec<Delta>)> {
         self.is_known = true;

@@ -8,7 +8,7 @@ use hearth_plugin_api::cluster::Node;
 use hearth_plugin_api::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
-use super::wire::{Ask, Message};
+use super::wire::{Ask, LARGEST, Message};
 use super::{Carrier, Seam, State};
 use crate::membership::Member;
 use crate::patience::within;
@@ -62,10 +62,21 @@ impl Questions {
     }
 }
 
+/// What crosses in one message.
+fn sized(body: Bytes) -> Result<Bytes> {
+    match body.len() {
+        0..=LARGEST => Ok(body),
+        octets => Err(Error::invalid(format!(
+            "{octets} octets are too many for one message to another node: it takes {LARGEST}"
+        ))),
+    }
+}
+
 impl<S: Seam> Carrier<S> {
     /// Asks another node. `Unavailable` when it is gone.
     pub(super) async fn ask(&self, to: Member, ask: Ask, body: Bytes) -> Result<Vec<u8>> {
         let gone = || Error::unavailable(format!("node {} left the cluster", to.node));
+        let body = sized(body)?;
         let answer = {
             let state = &mut *self.state();
             let peer = state.peers.get_mut(&to).ok_or_else(gone)?;
@@ -96,7 +107,8 @@ impl<S: Seam> Carrier<S> {
         let carrier = self.clone();
         self.0.tasks.spawn(async move {
             let answer = carrier.found(from, ask, body).await;
-            let answer = Message::Answer { id, answer: answer.map(Bytes::from) }.encode();
+            let answer = answer.and_then(|body| sized(body.into()));
+            let answer = Message::Answer { id, answer }.encode();
             if let Some(peer) = carrier.state().peers.get_mut(&from) {
                 peer.push(answer);
             }

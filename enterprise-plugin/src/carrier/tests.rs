@@ -174,6 +174,15 @@ impl Net {
         }
     }
 
+    /// Another node enters the cluster, as its last.
+    fn join(&mut self, node: u32) {
+        let told = Told::default();
+        let carrier = Carrier::new(self.server.host(), Tasks::default(), Arc::new(|| ()));
+        carrier.join(told.clone());
+        self.nodes.push((Member { node, incarnation: 7 }, carrier, told));
+        self.agree(node.into(), &(1..=node).collect::<Vec<_>>());
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.chance =
             self.chance.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -386,16 +395,31 @@ fn a_gap_is_mended_by_the_whole_directory_and_a_difference_is_named() {
 }
 
 #[test]
+fn many_sessions_cross_in_several_messages() {
+    let mut net = Net::of(1);
+    for n in 0..25_000 {
+        net.change(1, &format!("{n:0>60}"));
+    }
+    net.join(2);
+    net.until("it knows all", |net| net.known(2, 1).len() == 25_000);
+    assert_eq!(net.core(2).known[&Net::node(1)].0, 25_001);
+    assert_eq!(wire::directory(1, net.core(1).own.values().cloned().collect()).len(), 3);
+}
+
+#[test]
+fn what_is_too_large_for_a_message_is_told_to_who_asks() {
+    let net = Net::of(2);
+    let carrier = net.carrier(1);
+    let body = vec![0; wire::LARGEST + 1];
+    let error = block_on(carrier.request(Net::node(2), "reverse", body)).expect_err("too large");
+    assert_eq!(error.kind, ErrorKind::Invalid);
+}
+
+#[test]
 fn who_comes_later_is_told_all_and_everybody_hears_of_changes() {
     let mut net = Net::of(1);
     net.bind(1, "early");
-    let node = Member { node: 2, incarnation: 7 };
-    let told = Told::default();
-    let tasks = Tasks::default();
-    let carrier = Carrier::new(net.server.host(), tasks, Arc::new(|| ()));
-    carrier.join(told.clone());
-    net.nodes.push((node, carrier, told));
-    net.agree(2, &[1, 2]);
+    net.join(2);
     net.until("it is told", |net| net.known(2, 1) == ["early"]);
     net.carrier(1).invalidate("roster", "user");
     let heard = |net: &Net| net.core(2).invalidated.contains(&"roster/user".to_owned());

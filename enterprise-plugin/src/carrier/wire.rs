@@ -20,6 +20,10 @@ const LAST: u8 = 0;
 const PART: usize = 48 * 1024;
 /// A message that grows beyond this is a bug or an attack.
 pub const MOST: usize = 64 * 1024 * 1024;
+/// Octets of what core hands over in one piece.
+pub const LARGEST: usize = MOST / 2;
+/// Sessions that a message tells of: with the longest names there are it is 20 MiB.
+const SESSIONS: usize = 10_000;
 
 /// Directory, acknowledgements, requests: never held up by stanzas.
 pub const CONTROL: u8 = 0;
@@ -40,7 +44,9 @@ pub enum Message {
         seq: u64,
         deltas: Vec<Delta>,
     },
-    /// All sessions of the sender, as of its change `seq`.
+    /// Some sessions of the sender; the others follow.
+    Sessions(Vec<Delta>),
+    /// All sessions of the sender, as of its change `seq`, with those that came just before.
     Directory {
         seq: u64,
         sessions: Vec<Delta>,
@@ -127,22 +133,45 @@ pub fn parcels(message: Bytes) -> Vec<Bytes> {
     (0..count).map(part).collect()
 }
 
+/// A directory as messages: a large one in several.
+pub fn directory(seq: u64, mut sessions: Vec<Delta>) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    while sessions.len() > SESSIONS {
+        let rest = sessions.split_off(SESSIONS);
+        let some = std::mem::replace(&mut sessions, rest);
+        all.push(Message::Sessions(some).encode());
+    }
+    all.push(Message::Directory { seq, sessions }.encode());
+    all
+}
+
 /// Puts parcels together again.
 #[derive(Debug, Default)]
-pub struct Joiner(BytesMut);
+pub struct Joiner {
+    parts: BytesMut,
+    /// The message grows too large: it is let go, up to its last part.
+    is_lost: bool,
+}
 
 impl Joiner {
     /// The message that ends with this parcel, if one does.
     pub fn join(&mut self, mut parcel: Bytes) -> Result<Option<Bytes>, Unreadable> {
         let flag = parcel.try_get_u8()?;
-        if flag == LAST && self.0.is_empty() {
-            return Ok(Some(parcel));
-        }
-        if flag > MORE || self.0.len() + parcel.len() > MOST {
+        if flag > MORE {
             return Err(Unreadable);
         }
-        self.0.put_slice(&parcel);
-        Ok((flag == LAST).then(|| self.0.split().freeze()))
+        let is_last = flag == LAST;
+        if is_last && self.parts.is_empty() && !self.is_lost {
+            return Ok(Some(parcel));
+        }
+        self.is_lost |= self.parts.len() + parcel.len() > MOST;
+        if self.is_lost {
+            self.parts = BytesMut::new();
+            self.is_lost = !is_last;
+            return if is_last { Err(Unreadable) } else { Ok(None) };
+        }
+        self.parts.put_slice(&parcel);
+        Ok(is_last.then(|| self.parts.split().freeze()))
     }
 }
 
@@ -160,6 +189,7 @@ impl Message {
             }
             Message::Deltas { seq, deltas } => put_deltas(&mut out, 3, *seq, deltas),
             Message::Directory { seq, sessions } => put_deltas(&mut out, 4, *seq, sessions),
+            Message::Sessions(sessions) => put_deltas(&mut out, 10, 0, sessions),
             Message::WantDirectory => out.put_u8(5),
             Message::Invalidate { topic, key } => {
                 out.put_u8(6);
@@ -200,6 +230,7 @@ impl Message {
                 let (seq, sessions) = get_deltas(&mut input)?;
                 Message::Directory { seq, sessions }
             }
+            10 => Message::Sessions(get_deltas(&mut input)?.1),
             5 => Message::WantDirectory,
             6 => {
                 let (topic, key) = (get_text(&mut input)?, get_text(&mut input)?);
@@ -361,6 +392,7 @@ mod tests {
             Message::Envelope { lane: 4, ticket: 5, bytes: body.clone() },
             Message::Acks(vec![Ack { ticket: 8, outcome: Outcome::Committed }]),
             Message::Deltas { seq: 1, deltas: vec![delta("a"), delta("b")] },
+            Message::Sessions(vec![delta("a")]),
             Message::Directory { seq: 2, sessions: Vec::new() },
             Message::WantDirectory,
             Message::Invalidate { topic: topic.clone(), key: key.clone() },
@@ -401,6 +433,16 @@ mod tests {
         assert_eq!(joined, [message]);
         assert_eq!(joiner.join(Bytes::from_static(&[LAST, 5])), Ok(Some(Bytes::from_static(&[5]))));
         assert_eq!(joiner.join(Bytes::new()), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_costs_no_other_one() {
+        let mut joiner = Joiner::default();
+        let part = Bytes::from(vec![MORE; MOST / 2]);
+        let parts = [&part; 4].map(|part| joiner.join(part.clone()));
+        assert_eq!(parts, [Ok(None), Ok(None), Ok(None), Ok(None)]);
+        assert_eq!(joiner.join(Bytes::from_static(&[LAST, 1])), Err(Unreadable));
+        assert_eq!(joiner.join(Bytes::from_static(&[LAST, 5])), Ok(Some(Bytes::from_static(&[5]))));
     }
 
     #[test]

@@ -101,6 +101,11 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, ClusterError>>;
 /// Carries traffic between nodes. The synchronous ones are called from the hot path: they queue and
 /// return, and never wait.
 pub trait Cluster: Send + Sync {
+    /// Octets of the largest parcel that it takes.
+    fn largest(&self) -> usize {
+        usize::MAX
+    }
+
     /// Queues a parcel for another node.
     fn deliver(&self, to: Node, parcel: Parcel<'_>) -> Queued;
 

@@ -14,9 +14,11 @@ use super::outbox::{Far, Outbox, Unsent};
 use super::{Alone, Cluster, ClusterError, Listener, Service, View};
 use crate::clock::Clock;
 use crate::router::{Out, Router};
-use crate::session::{Acks, Delta, Envelope, Node, Registry, RemoteSession, Shared};
+use crate::session::{Acks, Delta, Envelope, Node, Registry, RemoteSession};
 use crate::shutdown::Tracker;
 
+/// Octets of changes that are told in one piece, so that other traffic comes between them.
+const PORTION: usize = 64 * 1024;
 /// Nodes that are gone, and whose sessions are remembered.
 const MAX_LOST: usize = 4;
 
@@ -63,6 +65,20 @@ fn returned(unsent: Unsent) -> Out {
     let mut out = Out::default();
     out.returned.extend(unsent.into_iter().map(|envelope| (None, envelope)));
     out
+}
+
+/// Cuts changes into pieces of at most so many octets; one change is a piece in any case.
+fn portions(mut rest: &[Delta], most: usize) -> impl Iterator<Item = &[Delta]> {
+    std::iter::from_fn(move || {
+        let mut octets = 0;
+        let fits = |delta: &&Delta| {
+            octets += size_of::<Delta>() + delta.account.len() + delta.resource.len();
+            octets <= most
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let portion = rest.split_off(..count)?;
+        (!portion.is_empty()).then_some(portion)
+    })
 }
 
 impl Nodes {
@@ -164,8 +180,11 @@ impl Nodes {
                 () = self.tracker.soft().cancelled() => return,
             }
             let cluster = self.cluster();
-            if let Some((seq, deltas)) = self.registry.take_changes() {
-                cluster.sessions_changed(seq, &deltas);
+            if let Some((mut seq, deltas)) = self.registry.take_changes() {
+                for portion in portions(&deltas, PORTION.min(cluster.largest())) {
+                    cluster.sessions_changed(seq, portion);
+                    seq += portion.len() as u64;
+                }
             }
             for (origin, acks) in self.acks.take() {
                 cluster.acknowledge(origin, &acks);
@@ -190,16 +209,11 @@ impl Nodes {
     }
 
     /// Sends what is for other nodes.
-    pub(in crate::router) fn send(
-        &self,
-        far: Vec<(Far, Envelope)>,
-        returned: &mut VecDeque<(Option<Arc<Shared>>, Envelope)>,
-    ) {
+    pub(in crate::router) fn send(&self, far: Vec<(Far, Envelope)>, out: &mut Out) {
         let link = self.link.load();
         let others = link.view.members.iter().map(|member| member.node);
         let others: SmallVec<[Node; 8]> = others.filter(|node| *node != link.me).collect();
-        let unsent = self.outbox.send((&*link.cluster, &others), far, self.clock.boot());
-        returned.extend(unsent.into_iter().map(|envelope| (None, envelope)));
+        self.outbox.send((&*link.cluster, &others), far, self.clock.boot(), out);
         if self.outbox.is_waiting() {
             self.wake.notify_one();
         }

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::codec::{self, MAX_RECIPIENTS};
 use super::{Cluster, Parcel, Queued};
 use crate::jid::Jid;
+use crate::router::{Out, bounce};
 use crate::session::{Envelope, Node, RemoteSession};
 use crate::stanza::{Condition, IqType, Kind, Stanza};
 
@@ -106,26 +107,43 @@ impl Group {
             && self.envelope.to == envelope.to
             && self.envelope.duty.is_some() == envelope.duty.is_some()
     }
+
+    fn encode(&self) -> Bytes {
+        let Envelope { stanza, to, duty } = &self.envelope;
+        let id = duty.as_ref().map(|duty| duty.id);
+        let addresses = self.sessions.iter().map(|session| &session.jid);
+        codec::encode(addresses, *to, id, stanza).into()
+    }
+
+    /// Two for half of the sessions each; the envelope when there is but one.
+    fn halve(mut self) -> Result<[Group; 2], Envelope> {
+        if self.sessions.len() < 2 {
+            return Err(self.envelope);
+        }
+        let sessions = self.sessions.drain(self.sessions.len() / 2..).collect();
+        let other = Group { sessions, envelope: self.envelope.clone() };
+        Ok([self, other])
+    }
 }
 
 impl Outbox {
-    /// Sends everything, each stanza once per node. What comes back could not be sent.
+    /// Sends everything, each stanza once per node. What could not be sent goes back.
     pub fn send(
         &self,
         (cluster, others): (&dyn Cluster, &[Node]),
         far: Vec<(Far, Envelope)>,
         now: Duration,
-    ) -> Unsent {
+        out: &mut Out,
+    ) {
         let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
-        let mut unsent = Unsent::new();
         for (to, envelope) in far {
             let session = match to {
                 Far::Session(session) => session,
                 Far::Accounts(accounts) => {
-                    for group in groups.drain(..) {
-                        unsent.extend(self.send_group(cluster, group, now));
+                    groups.drain(..).for_each(|group| self.send_group(cluster, group, now, out));
+                    if !self.tell_nodes(cluster, others, &accounts, &envelope) {
+                        bounce::too_large(envelope, out);
                     }
-                    self.tell_nodes(cluster, others, &accounts, &envelope);
                     continue;
                 }
             };
@@ -138,41 +156,52 @@ impl Outbox {
                 }
             }
         }
-        groups.into_iter().for_each(|group| unsent.extend(self.send_group(cluster, group, now)));
-        unsent
+        groups.into_iter().for_each(|group| self.send_group(cluster, group, now, out));
     }
 
-    /// What each node hands out itself. Beyond what may wait it is lost: nobody waits for it.
+    /// What each node hands out itself. Beyond what may wait it is lost: nobody waits for it. False: it
+    /// is too large.
     fn tell_nodes(
         &self,
         cluster: &dyn Cluster,
         others: &[Node],
         accounts: &[Jid],
         envelope: &Envelope,
-    ) {
+    ) -> bool {
         let (lane, stanza) = (lane(&envelope.stanza), &envelope.stanza);
-        for accounts in accounts.chunks(MAX_RECIPIENTS) {
-            let bytes = Bytes::from(codec::encode(accounts.iter(), envelope.to, None, stanza));
-            for node in others {
-                let packed = Packed { lane, ticket: 0, bytes: bytes.clone(), stanza: None };
-                if self.queue(cluster, *node, packed).is_some() {
-                    tracing::debug!(?node, kind = ?stanza.head.kind, "a node is not told");
-                }
+        let encode = || Bytes::from(codec::encode(accounts.iter(), envelope.to, None, stanza));
+        let bytes = (accounts.len() <= MAX_RECIPIENTS).then(encode);
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() <= cluster.largest()) else {
+            let (some, rest) = accounts.split_at(accounts.len() / 2);
+            return accounts.len() > 1
+                && self.tell_nodes(cluster, others, some, envelope)
+                && self.tell_nodes(cluster, others, rest, envelope);
+        };
+        for node in others {
+            let packed = Packed { lane, ticket: 0, bytes: bytes.clone(), stanza: None };
+            if self.queue(cluster, *node, packed).is_some() {
+                tracing::debug!(?node, kind = ?stanza.head.kind, "a node is not told");
             }
         }
+        true
     }
 
-    fn send_group(&self, cluster: &dyn Cluster, group: Group, now: Duration) -> Option<Envelope> {
+    fn send_group(&self, cluster: &dyn Cluster, group: Group, now: Duration, out: &mut Out) {
+        let bytes = group.encode();
+        if bytes.len() > cluster.largest() {
+            return match group.halve() {
+                Ok(both) => {
+                    both.into_iter().for_each(|group| self.send_group(cluster, group, now, out));
+                }
+                Err(envelope) => bounce::too_large(envelope, out),
+            };
+        }
         let Group { sessions, envelope } = group;
         let (node, stanza) = (sessions[0].node, &envelope.stanza);
         if let Kind::Iq(IqType::Get | IqType::Set) = stanza.head.kind {
             self.await_answer(node, stanza, now);
         }
-        let id = envelope.duty.as_ref().map(|duty| duty.id);
-        let addresses = sessions.iter().map(|session| &session.jid);
-        let bytes = codec::encode(addresses, envelope.to, id, stanza);
-        let mut packed =
-            Packed { lane: lane(stanza), ticket: 0, bytes: bytes.into(), stanza: None };
+        let mut packed = Packed { lane: lane(stanza), ticket: 0, bytes, stanza: None };
         let is_durable = envelope.duty.is_some();
         let kept = Kept { sessions, envelope };
         if is_durable {
@@ -182,7 +211,8 @@ impl Outbox {
         } else {
             packed.stanza = Some(kept.envelope);
         }
-        self.queue(cluster, node, packed).and_then(|packed| self.give_back(packed))
+        let unsent = self.queue(cluster, node, packed).and_then(|packed| self.give_back(packed));
+        out.returned.extend(unsent.map(|envelope| (None, envelope)));
     }
 
     /// What cannot be queued, nor wait, comes back.

@@ -66,12 +66,11 @@ impl Carrier {
 }
 
 impl Cluster for Carrier {
+    fn largest(&self) -> usize {
+        self.largest
+    }
+
     fn deliver(&self, to: Node, parcel: Parcel<'_>) -> Queued {
-        if parcel.bytes.len() > self.largest {
-            let (size, largest) = (parcel.bytes.len(), self.largest);
-            tracing::warn!(size, largest, "a stanza is too large for the way to another node");
-            return Queued::Gone;
-        }
         let Parcel { lane, ticket, bytes } = parcel;
         let envelope = abi::Envelope { lane, ticket, bytes: bytes.into() };
         let to = convert::abi_node(to);

@@ -1,5 +1,7 @@
 //! Who is where.
 
+use std::sync::atomic::Ordering;
+
 use super::town::safe;
 use super::*;
 use crate::session::Order;
@@ -33,6 +35,20 @@ async fn who_was_there_before_the_cluster_is_told_of() {
     town.enter(&late);
     town.carry().await;
     assert_eq!(one.sessions("juliet"), ["balcony:0:@2"]);
+}
+
+#[tokio::test]
+async fn many_sessions_are_told_of_in_pieces() {
+    let (town, [one]) = Town::new().await;
+    let late = town.site(2);
+    let _all: Vec<_> = (0..2000).map(|n| late.bind(&format!("juliet/{n:0>900}"))).collect();
+    let before = town.roads.tellings.load(Ordering::Relaxed);
+    town.enter(&late);
+    town.carry().await;
+    assert_eq!(one.sessions("juliet").len(), 2000);
+    let tellings = town.roads.tellings.load(Ordering::Relaxed) - before;
+    assert!((28..60).contains(&tellings), "1.8 MB of names in {tellings} pieces");
+    assert_eq!(one.nodes.known(late.node).0, 2001, "without a gap");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Messages and requests between nodes.
 
+use std::sync::atomic::Ordering;
+
 use super::town::safe;
 use super::*;
 use crate::im::testing::envelopes;
@@ -131,6 +133,53 @@ async fn two_resources_on_one_node_cost_one_parcel() {
     two.end(other, taken).await;
     town.carry().await;
     assert!(town.stored().await.is_empty(), "one of them has it");
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_way_goes_back_to_its_sender() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    envelopes(&juliet);
+    let before = safe(&romeo);
+    town.roads.largest.store(1000, Ordering::Relaxed);
+    let (to, long) = ("juliet@hearth.example", "x".repeat(1000));
+    one.send(&mut romeo, &chat(to, &long)).await;
+    let ask = format!("<iq id='v1' type='get' to='{to}/y'><query xmlns='q'>{long}</query></iq>");
+    one.send(&mut romeo, &ask).await;
+    one.send(&mut romeo, &format!("<presence to='{to}/y'><status>{long}</status></presence>"))
+        .await;
+    town.carry().await;
+    let errors = inbox(&romeo);
+    let says = |text: &String| text.contains("<policy-violation ") && text.contains("too large");
+    assert!(errors.len() == 3 && errors.iter().all(says), "{errors:?}");
+    assert_eq!((safe(&romeo), one.nodes.waiting()), (before + 3, (0, 0)), "he has his answer");
+    assert!(town.stored().await.is_empty());
+    one.send(&mut romeo, &chat(to, "hi")).await;
+    town.carry().await;
+    assert_eq!(bodies(&juliet), ["hi"], "it is not the session's fault");
+}
+
+#[tokio::test]
+async fn recipients_that_are_too_many_for_one_parcel_share_several() {
+    let (town, [one, two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    let names: Vec<_> = (0..5).map(|n| format!("juliet/{n:0>300}")).collect();
+    let mut all = Vec::new();
+    for name in &names {
+        all.push(two.online(name).await);
+    }
+    town.carry().await;
+    all.iter().for_each(|session| drop(envelopes(session)));
+    let before = (*town.roads.parcels.lock(), safe(&romeo));
+    town.roads.largest.store(1000, Ordering::Relaxed);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.carry().await;
+    assert!(all.iter().all(|session| two.acknowledge(session).len() == 1));
+    town.carry().await;
+    assert_eq!((*town.roads.parcels.lock(), safe(&romeo)), (before.0 + 3, before.1 + 1));
+    assert_eq!(one.nodes.waiting(), (0, 0));
 }
 
 #[tokio::test]

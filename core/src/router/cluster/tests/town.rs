@@ -1,6 +1,7 @@
 //! The nodes, and the carrier between them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -36,6 +37,10 @@ pub struct Roads {
     pub mute: Mutex<HashSet<Node>>,
     /// Parcels that were taken.
     pub parcels: Mutex<usize>,
+    /// Octets of the largest parcel that is taken; 0 for no bound.
+    pub largest: AtomicUsize,
+    /// Messages about sessions that every node was sent.
+    pub tellings: AtomicUsize,
 }
 
 impl Roads {
@@ -70,6 +75,13 @@ impl Carrier {
 }
 
 impl Cluster for Carrier {
+    fn largest(&self) -> usize {
+        match self.roads.largest.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            octets => octets,
+        }
+    }
+
     fn deliver(&self, to: Node, parcel: Parcel<'_>) -> Queued {
         if !self.roads.sites.lock().contains_key(&to) {
             return Queued::Gone;
@@ -79,6 +91,7 @@ impl Cluster for Carrier {
         }
         *self.roads.parcels.lock() += 1;
         let Parcel { lane, ticket, bytes } = parcel;
+        assert!(bytes.len() <= self.largest(), "{} octets", bytes.len());
         let packet = Packet::Parcel { lane, ticket, bytes: bytes.to_vec() };
         self.roads.traffic.lock().push_back((self.me, to, packet));
         Queued::Queued
@@ -89,6 +102,7 @@ impl Cluster for Carrier {
     }
 
     fn sessions_changed(&self, seq: u64, deltas: &[Delta]) {
+        self.roads.tellings.fetch_add(1, Ordering::Relaxed);
         self.to_all(|| Packet::Deltas(seq, deltas.to_vec()));
     }
 
