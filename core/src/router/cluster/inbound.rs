@@ -10,7 +10,9 @@ use crate::jid::Jid;
 use crate::router::{MAX_HOPS, Out, Router};
 use crate::session::registry::Entries;
 use crate::session::{Duty, Entry, Envelope, Ticket, ToOverride};
-use crate::stanza::{Condition, IqType, Kind, Stanza};
+use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza};
+
+const UNAVAILABLE: Kind = Kind::Presence(PresenceType::Unavailable);
 
 impl Nodes {
     /// Takes parcels that came from another node, in the order of their lanes.
@@ -20,7 +22,7 @@ impl Nodes {
         for parcel in parcels {
             let ticket = (parcel.ticket != 0).then(|| self.ticket(from, parcel.ticket));
             match codec::decode(parcel.bytes) {
-                Ok(letter) => self.open(&router, ticket, letter, &mut out),
+                Ok(letter) => self.open(&router, (from, ticket), letter, &mut out),
                 Err(error) => {
                     tracing::error!(?from, %error, "an envelope of another node is refused");
                     refuse(ticket);
@@ -35,16 +37,26 @@ impl Nodes {
         Ticket { origin, number, acks: self.acks.clone() }
     }
 
-    fn open(&self, router: &Arc<Router>, ticket: Option<Ticket>, letter: Letter, out: &mut Out) {
+    fn open(
+        &self,
+        router: &Arc<Router>,
+        (from, ticket): (Node, Option<Ticket>),
+        letter: Letter,
+        out: &mut Out,
+    ) {
         let Letter { recipients, to, id, mut stanza } = letter;
         stanza.hops = stanza.hops.saturating_add(1);
-        if recipients.iter().all(Jid::is_bare) {
-            return router.im.told(&recipients, to, stanza, out);
-        }
         let find = |jid: &Jid| {
             let host = router.hosts.find(jid.domain())?;
             router.registry.resource(host, jid.local()?, jid.resource()?)
         };
+        if recipients.iter().all(Jid::is_bare) {
+            let ended = stanza.head.from.as_ref().filter(|_| stanza.head.kind == UNAVAILABLE);
+            if ended.and_then(find).is_some_and(|session| has_moved(&session, from)) {
+                return;
+            }
+            return router.im.told(&recipients, to, stanza, out);
+        }
         let entries: Entries = recipients.iter().filter_map(find).collect();
         match stanza.head.kind {
             Kind::Message(_) if ticket.is_some() || to == ToOverride::Keep => {
@@ -96,6 +108,16 @@ impl Nodes {
             self.later(out);
         }
     }
+}
+
+/// The resource whose end `from` tells is there again, on another node: nodes do not wait for each other,
+/// and whoever sees both must not take the older word for the newer one.
+fn has_moved(session: &Entry, from: Node) -> bool {
+    let is_elsewhere = match session {
+        Entry::Local(_) => true,
+        Entry::Remote(session) => session.node != from,
+    };
+    is_elsewhere && session.is_available()
 }
 
 /// A message whose phase `TO_ACCOUNT` the origin has run. Without a session here the origin finds a

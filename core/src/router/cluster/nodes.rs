@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::router::{Out, Router};
 use crate::session::{Acks, Delta, Envelope, Node, Registry, RemoteSession};
 use crate::shutdown::Tracker;
+use crate::stanza::Kind;
 
 /// Octets of changes that are told in one piece, so that other traffic comes between them.
 const PORTION: usize = 64 * 1024;
@@ -51,6 +52,8 @@ pub struct Nodes {
     router: OnceLock<Weak<Router>>,
     pub(super) outbox: Outbox,
     pub(super) acks: Arc<Acks>,
+    /// Held by who tells of changed sessions.
+    telling: Mutex<()>,
     /// What is still to be carried out.
     late: Mutex<Vec<Out>>,
     /// There is something in `late`, or room in an outbox.
@@ -97,6 +100,7 @@ impl Nodes {
             router: OnceLock::new(),
             outbox: Outbox::default(),
             acks: Arc::default(),
+            telling: Mutex::default(),
             late: Mutex::default(),
             wake: Notify::new(),
             tells: AtomicBool::new(false),
@@ -179,13 +183,8 @@ impl Nodes {
                 // By then all sessions are over, and the plugin that carries has stopped.
                 () = self.tracker.soft().cancelled() => return,
             }
+            self.tell_changes();
             let cluster = self.cluster();
-            if let Some((mut seq, deltas)) = self.registry.take_changes() {
-                for portion in portions(&deltas, PORTION.min(cluster.largest())) {
-                    cluster.sessions_changed(seq, portion);
-                    seq += portion.len() as u64;
-                }
-            }
             for (origin, acks) in self.acks.take() {
                 cluster.acknowledge(origin, &acks);
             }
@@ -202,6 +201,18 @@ impl Nodes {
         }
     }
 
+    /// Tells the others which sessions changed.
+    fn tell_changes(&self) {
+        // One at a time, so that numbers follow each other.
+        let _turn = self.telling.lock();
+        let Some((mut seq, deltas)) = self.registry.take_changes() else { return };
+        let cluster = self.cluster();
+        for portion in portions(&deltas, PORTION.min(cluster.largest())) {
+            cluster.sessions_changed(seq, portion);
+            seq += portion.len() as u64;
+        }
+    }
+
     /// Carries out what must wait, where nobody can.
     pub fn later(&self, out: Out) {
         self.late.lock().push(out);
@@ -210,6 +221,10 @@ impl Nodes {
 
     /// Sends what is for other nodes.
     pub(in crate::router) fn send(&self, far: Vec<(Far, Envelope)>, out: &mut Out) {
+        if far.iter().any(|(_, envelope)| matches!(envelope.stanza.head.kind, Kind::Presence(_))) {
+            // Whoever gets a presence knows already where it comes from.
+            self.tell_changes();
+        }
         let link = self.link.load();
         let others = link.view.members.iter().map(|member| member.node);
         let others: SmallVec<[Node; 8]> = others.filter(|node| *node != link.me).collect();

@@ -54,6 +54,44 @@ async fn contacts_on_two_nodes_see_each_other() {
 }
 
 #[tokio::test]
+async fn a_late_end_does_not_hide_the_session_that_came_after_it() {
+    let (town, [one, two, three]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let old = one.online("juliet/y").await;
+    let (near, far) = (two.online("romeo/near").await, three.online("romeo/far").await);
+    town.carry().await;
+    envelopes(&near);
+    envelopes(&far);
+    town.roads.slow.lock().insert(one.node);
+    one.end(old, Vec::new()).await;
+    town.carry().await;
+    let new = two.online("juliet/y").await;
+    town.carry().await;
+    town.roads.slow.lock().clear();
+    town.carry().await;
+    for romeo in [&near, &far] {
+        assert_eq!(presences(romeo), ["juliet/y available"], "{}", romeo.jid());
+    }
+    two.end(new, Vec::new()).await;
+    town.carry().await;
+    for romeo in [&near, &far] {
+        assert_eq!(presences(romeo), ["juliet/y unavailable"], "{}", romeo.jid());
+    }
+}
+
+#[tokio::test]
+async fn who_gets_a_presence_knows_where_it_comes_from() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let _romeo = one.online("romeo/x").await;
+    town.carry().await;
+    let _juliet = two.online("juliet/y").await;
+    let sent = town.roads.sent_by(two.node);
+    let at = |what| sent.iter().position(|sent| *sent == what);
+    assert!(at("available") < at("stanza") && at("available").is_some(), "{sent:?}");
+}
+
+#[tokio::test]
 async fn resources_of_one_account_on_two_nodes_see_each_other() {
     let (town, [one, two]) = Town::new().await;
     let first = one.online("juliet/a").await;

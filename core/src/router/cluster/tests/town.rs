@@ -35,6 +35,8 @@ pub struct Roads {
     pub full: Mutex<HashSet<Node>>,
     /// Nodes whose changes nobody hears of for the moment.
     pub mute: Mutex<HashSet<Node>>,
+    /// Nodes whose stanzas are on their way for the moment.
+    pub slow: Mutex<HashSet<Node>>,
     /// Parcels that were taken.
     pub parcels: Mutex<usize>,
     /// Octets of the largest parcel that is taken; 0 for no bound.
@@ -47,6 +49,18 @@ impl Roads {
     /// What was sent last is brought first.
     pub fn reverse(&self) {
         self.traffic.lock().make_contiguous().reverse();
+    }
+
+    /// What the node has sent that is under way: stanzas, and news of sessions.
+    pub fn sent_by(&self, node: Node) -> Vec<&'static str> {
+        let is_available = |delta: &Delta| delta.flags & Delta::AVAILABLE != 0;
+        let name = |packet: &Packet| match packet {
+            Packet::Parcel { .. } => "stanza",
+            Packet::Deltas(_, deltas) if deltas.iter().any(is_available) => "available",
+            _ => "other",
+        };
+        let traffic = self.traffic.lock();
+        traffic.iter().filter(|(from, ..)| *from == node).map(|(_, _, it)| name(it)).collect()
     }
 
     /// Everything under way is damaged.
@@ -251,6 +265,7 @@ impl Town {
             tokio::task::yield_now().await;
             self.test.db.read(|_| Box::pin(async { Ok(()) })).await.unwrap();
             let mute = self.roads.mute.lock().clone();
+            let slow = self.roads.slow.lock().clone();
             let mut batch: Vec<_> = self.roads.traffic.lock().drain(..).collect();
             // Stable: what has one lane stays in order.
             batch.sort_by_key(|(_, _, packet)| match packet {
@@ -258,8 +273,12 @@ impl Town {
                 _ => 0,
             });
             for (from, to, packet) in batch {
-                let heard = matches!(packet, Packet::Deltas(..)) && mute.contains(&from);
-                if heard {
+                let is_kept = match packet {
+                    Packet::Deltas(..) => mute.contains(&from),
+                    Packet::Parcel { .. } => slow.contains(&from),
+                    _ => false,
+                };
+                if is_kept {
                     self.roads.traffic.lock().push_back((from, to, packet));
                     continue;
                 }
