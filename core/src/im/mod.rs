@@ -28,8 +28,13 @@ pub use offline::OfflinePolicy;
 pub use roster::Key;
 
 /// The tables of this module.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration::expand("im", 1, "im", include_str!("migrations/0001_im.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration::expand("im", 1, "im", include_str!("migrations/0001_im.sql")),
+    Migration::expand("im", 2, "holders", "").each(
+        include_str!("migrations/0002_holders_sqlite.sql"),
+        include_str!("migrations/0002_holders_postgres.sql"),
+    ),
+];
 
 pub static ROSTER_MAX_ITEMS: Property<usize> =
     Property::new("roster.max-items", || 2000, "Contacts that one account may have.");

@@ -17,6 +17,7 @@ use crate::router::{Out, Router};
 use crate::session::{Entry, Node, RemoteSession, Shared, ToOverride};
 use crate::stanza::{Kind, PresenceType, Stanza};
 use crate::storage::StorageError;
+use crate::telemetry::Backoff;
 
 /// Rosters that are read at once when a node is gone.
 const AT_ONCE: usize = 16;
@@ -152,9 +153,7 @@ impl Im {
     /// A run of a node is gone: what it held is given to others, and the contacts of its users learn
     /// that they are unavailable. To do it twice does no harm.
     pub async fn node_gone(self: &Arc<Self>, node: Node, sessions: &[Arc<RemoteSession>]) {
-        if let Err(error) = self.free_held(node).await {
-            tracing::error!(%error, ?node, "messages that a lost node held could not be freed");
-        }
+        self.free_held(node).await;
         let available = sessions.iter().filter(|session| session.is_available());
         let tell = |session: Arc<RemoteSession>| async move {
             if let Err(error) = self.session_lost(&session).await {
@@ -164,19 +163,31 @@ impl Im {
         stream::iter(available.cloned()).for_each_concurrent(AT_ONCE, tell).await;
     }
 
-    async fn free_held(self: &Arc<Self>, node: Node) -> Result<(), StorageError> {
+    async fn free_held(self: &Arc<Self>, node: Node) {
         let incarnation = node.incarnation as i64;
-        let free = self.db.write(move |tx| {
-            Box::pin(async move { offline::store::free_held(tx, node.id, incarnation).await })
-        });
-        let accounts: HashSet<Key> = free.await?.into_iter().collect();
-        let Some(nodes) = self.nodes() else { return Ok(()) };
-        for Key { host, account } in accounts {
+        let mut backoff = Backoff::new(offline::ASK_FIRST, offline::ASK_CAP);
+        let freed = loop {
+            let free = self.db.write(move |tx| {
+                Box::pin(async move { offline::store::free_held(tx, node.id, incarnation).await })
+            });
+            match free.await {
+                Ok(freed) => break freed,
+                // Nobody else would do it. It may have met a write of that node (a deadlock), too.
+                Err(error) if error.is_transient() && !self.tracker.soft().is_cancelled() => {}
+                Err(error) => {
+                    tracing::error!(%error, ?node, "messages that a lost node held stay held");
+                    return;
+                }
+            }
+            let random = u64::from_be_bytes(self.clock.random().bytes());
+            tokio::time::sleep(backoff.next_delay(random)).await;
+        };
+        let Some(nodes) = self.nodes() else { return };
+        for Key { host, account } in freed.into_iter().collect::<HashSet<_>>() {
             let key = format!("#{}/{}", host.0, account.0);
             nodes.invalidate(OFFLINE, &key);
             self.messages_stored(&key);
         }
-        Ok(())
     }
 
     async fn session_lost(self: &Arc<Self>, session: &RemoteSession) -> Result<(), StorageError> {

@@ -110,6 +110,7 @@ impl World {
             settings,
             events: Arc::default(),
         });
+        im.begin_run(i64::from_be_bytes(clock.random().bytes())).await;
         World { im, registry, clock, test, remote: Vec::new(), is_away }
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::xmpp::Xmpp;
@@ -15,6 +17,9 @@ use crate::http::{Health, Readiness};
 use crate::net::listener::Listener;
 use crate::session::CloseReason;
 use crate::storage::lease::{Claim, Seat, Serving, State};
+
+/// How long the first client waits for the database at the begin of a run.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The XMPP side of a node's entrance.
 pub(super) struct Entrance<'s> {
@@ -78,7 +83,10 @@ impl Entrance<'_> {
     /// What must be so before the first client comes.
     async fn begin(&self) {
         let im = &self.xmpp.router.im;
-        im.begin_run(self.seat.holder().incarnation);
+        let begun = im.begin_run(self.seat.holder().incarnation);
+        if timeout(PATIENCE, begun).await.is_err() {
+            tracing::warn!("the database is slow: stored messages are given out later");
+        }
         self.foundation.accounts.forget_all();
         // What members hold is theirs, and what is left of former ones is freed by who drops them.
         if let Claim::Cluster { .. } = self.seat.claim() {

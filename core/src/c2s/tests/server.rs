@@ -86,6 +86,7 @@ impl Server {
             settings: im_settings(),
             events: Arc::default(),
         });
+        im.begin_run(1).await;
         let mut iqs = IqTable::default();
         prepare(&mut iqs);
         let nodes = Nodes::new(cluster::Parts {

@@ -29,8 +29,8 @@ pub use policy::{Fate, OfflinePolicy, worth};
 pub use spool::Spool;
 
 /// How often a database that is away is asked for an account.
-const ASK_FIRST: Duration = Duration::from_millis(200);
-const ASK_CAP: Duration = Duration::from_secs(5);
+pub(super) const ASK_FIRST: Duration = Duration::from_millis(200);
+pub(super) const ASK_CAP: Duration = Duration::from_secs(5);
 
 /// A message on its way into the table.
 struct Waiting {
@@ -243,11 +243,16 @@ impl Im {
     }
 
     /// The run `incarnation` of this node begins to serve. Forgets what is known of the tables: others
-    /// may have served meanwhile.
-    pub fn begin_run(&self, incarnation: i64) {
+    /// may have served meanwhile. Resolves when its sessions may hold messages.
+    pub async fn begin_run(&self, incarnation: i64) {
         self.rosters.clear();
         self.spool.forget_all();
         self.spool.begin_run(incarnation);
+        let (node, incarnation) = self.spool.node();
+        let (done, over) = oneshot::channel::<()>();
+        self.append(store::BEGIN, params![node, incarnation], move |_| drop(done));
+        // It is told by being dropped.
+        let _ = over.await;
     }
 
     /// Frees what earlier runs and other nodes hold; for a node that serves alone.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::clock::{StanzaId, Timestamp};
 use crate::im::roster::Key;
-use crate::storage::{StorageError, Tx, params};
+use crate::storage::{Dialect, StorageError, Tx, params};
 
 /// The session to which a row is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct Message {
 /// Octets and rows that one claim takes at most; one message may overshoot.
 const CLAIM_OCTETS: i64 = 64 * 1024;
 
+/// A run of a node may hold messages from now on. Runs as an append, before all others of that run.
+pub const BEGIN: &str = "INSERT INTO message_holders (node, incarnation) VALUES ($1, $2) \
+    ON CONFLICT (node, incarnation) DO NOTHING";
+
 /// Adds a message that nobody holds. Runs as an append. A row that is there already is freed when
 /// the session $9 holds it: it was spooled for that one, which is gone. Anybody else has been given
 /// the message by an earlier run of this very append, whose commit nobody heard of.
@@ -35,7 +39,8 @@ pub const ADD: &str = "INSERT INTO offline_messages (host, account, id, received
     WHERE offline_messages.holder_node = $7 AND offline_messages.holder_incarnation = $8 \
     AND offline_messages.holder_session = $9";
 
-/// Adds a copy of a message that a session has been given. Runs as an append.
+/// Adds a copy of a message that a session has been given. Runs as an append. The database refuses it,
+/// as it refuses all below that name a holder, when the holder's run is gone: others have taken over.
 pub const SPOOL: &str = "INSERT INTO offline_messages (host, account, id, received, size, stanza, \
     holder_node, holder_incarnation, holder_session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
     ON CONFLICT (host, account, id) DO NOTHING";
@@ -107,10 +112,13 @@ pub async fn reclaim(tx: &mut Tx<'_>, node: u32, incarnation: i64) -> Result<u64
     let sql = "UPDATE offline_messages SET holder_node = NULL, holder_incarnation = NULL, \
                holder_session = NULL WHERE holder_node IS NOT NULL \
                AND (holder_node <> $1 OR holder_incarnation <> $2)";
-    tx.execute(sql, params![node, incarnation]).await
+    let freed = tx.execute(sql, params![node, incarnation]).await?;
+    let others = "DELETE FROM message_holders WHERE node <> $1 OR incarnation <> $2";
+    tx.execute(others, params![node, incarnation]).await?;
+    Ok(freed)
 }
 
-/// Frees what a run of a node held that is gone, and names the accounts.
+/// Frees what a run of a node held that is gone, and names the accounts. From then on it holds nothing.
 pub async fn free_held(
     tx: &mut Tx<'_>,
     node: u32,
@@ -119,7 +127,15 @@ pub async fn free_held(
     let sql = "UPDATE offline_messages SET holder_node = NULL, holder_incarnation = NULL, \
                holder_session = NULL WHERE holder_node = $1 AND holder_incarnation = $2 \
                RETURNING host, account";
+    if tx.dialect() == Dialect::Postgres {
+        // Whoever has just named it as holder has a lock on its row: what he adds is freed, too.
+        let lock =
+            "SELECT node FROM message_holders WHERE node = $1 AND incarnation = $2 FOR UPDATE";
+        tx.query_opt(lock, params![node, incarnation]).await?;
+    }
     let rows = tx.query(sql, params![node, incarnation]).await?;
+    let over = "DELETE FROM message_holders WHERE node = $1 AND incarnation = $2";
+    tx.execute(over, params![node, incarnation]).await?;
     let keys = rows.iter().map(|row| Ok(Key { host: row.get(0)?, account: row.get(1)? }));
     keys.collect()
 }

@@ -8,7 +8,7 @@ use crate::im::testing::{self, NOW, World, envelopes, eventually, inbox, key, sh
 use crate::properties::Live;
 use crate::session::Pending;
 use crate::storage::migrate;
-use crate::storage::testing::TestDb;
+use crate::storage::testing::{TestDb, postgres};
 
 backend_tests! {
     a_claimed_message_has_one_holder,
@@ -16,6 +16,7 @@ backend_tests! {
     a_claim_is_in_order_and_bounded,
     what_an_earlier_run_held_is_free,
     what_others_held_is_reclaimed,
+    a_run_that_is_gone_holds_nothing,
     usage_counts_octets,
 }
 
@@ -44,9 +45,32 @@ async fn add_again(test: &TestDb, n: u128, size: usize, spooler: i64) {
 }
 
 async fn claim(test: &TestDb, node: u32, incarnation: i64, session: u64) -> Vec<u128> {
+    execute(test, store::BEGIN, params![node, incarnation]).await.unwrap();
+    claim_late(test, node, incarnation, session).await.unwrap()
+}
+
+/// The run has begun before, and may be gone.
+async fn claim_late(
+    test: &TestDb,
+    node: u32,
+    incarnation: i64,
+    session: u64,
+) -> Result<Vec<u128>, StorageError> {
     let holder = store::Holder { node, incarnation, session };
     let claim = test.db.write(move |tx| Box::pin(store::claim(tx, key("juliet"), holder)));
-    claim.await.unwrap().iter().map(|message| message.id.0).collect()
+    Ok(claim.await?.iter().map(|message| message.id.0).collect())
+}
+
+async fn execute(test: &TestDb, sql: &'static str, values: &[Value]) -> Result<u64, StorageError> {
+    let values = values.to_vec();
+    test.db.write(move |tx| Box::pin(async move { tx.execute(sql, &values).await })).await
+}
+
+/// A copy of message `n`, held by session 1 of a run.
+fn copy(n: u128, node: u32, incarnation: i64) -> Vec<Value> {
+    let (juliet, octets) = (key("juliet"), b"x".to_vec());
+    let (id, session) = (StanzaId(n), 1i64);
+    params![juliet.host, juliet.account, id, NOW, 1i64, octets, node, incarnation, session].to_vec()
 }
 
 async fn a_claimed_message_has_one_holder(test: TestDb) {
@@ -116,6 +140,57 @@ async fn what_others_held_is_reclaimed(test: TestDb) {
     let freed = test.db.write(|tx| Box::pin(store::reclaim(tx, 2, 7))).await.unwrap();
     assert_eq!(freed, 2);
     assert_eq!(claim(&test, 2, 7, 1).await, [1, 2]);
+}
+
+/// Its statements may be on their way while others take over from it.
+async fn a_run_that_is_gone_holds_nothing(test: TestDb) {
+    migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
+    add(&test, 1, 10).await;
+    add(&test, 2, 10).await;
+    assert_eq!(claim(&test, 1, 1, 1).await, [1, 2]);
+    let freed = test.db.write(|tx| Box::pin(store::free_held(tx, 1, 1))).await.unwrap();
+    assert_eq!(freed, [key("juliet"); 2]);
+    let juliet = key("juliet");
+    let take_over = params![juliet.host, juliet.account, StanzaId(1), 1u32, 1i64, 1i64];
+    let late = [
+        execute(&test, store::SPOOL, &copy(3, 1, 1)).await.map(drop),
+        execute(&test, store::TAKE_OVER, take_over).await.map(drop),
+        claim_late(&test, 1, 1, 1).await.map(drop),
+    ];
+    let is_refused =
+        |late: &Result<(), StorageError>| late.as_ref().is_err_and(|e| e.is_constraint());
+    assert!(late.iter().all(is_refused), "{late:?}");
+    assert_eq!(claim(&test, 1, 2, 1).await, [1, 2], "its next run is another one");
+}
+
+/// A write of the run that others take over from is under way: it is done first, and then undone.
+#[tokio::test]
+async fn what_a_run_is_just_about_to_hold_is_freed_too() {
+    let Some(test) = postgres("what_a_run_is_just_about_to_hold").await else { return };
+    migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
+    execute(&test, store::BEGIN, params![1u32, 1i64]).await.unwrap();
+    let under_way = test.db.write(|tx| {
+        Box::pin(async move {
+            tx.execute(store::SPOOL, &copy(3, 1, 1)).await?;
+            tx.script("SELECT pg_sleep(1)").await
+        })
+    });
+    let take_over = async {
+        eventually("the row of its run is locked", async || {
+            let locks = "SELECT COUNT(*) FROM pg_locks WHERE mode = 'RowShareLock' \
+                         AND relation = CAST('message_holders' AS regclass)";
+            let count = test.db.read(move |tx| {
+                Box::pin(async move { tx.query_one(locks, &[]).await?.get::<i64>(0) })
+            });
+            count.await.unwrap() > 0
+        })
+        .await;
+        test.db.write(|tx| Box::pin(store::free_held(tx, 1, 1))).await
+    };
+    let (written, freed) = tokio::join!(under_way, take_over);
+    written.unwrap();
+    assert_eq!(freed.unwrap(), [key("juliet")]);
+    assert_eq!(claim(&test, 2, 1, 1).await, [3]);
 }
 
 async fn usage_counts_octets(test: TestDb) {

@@ -32,7 +32,7 @@ async fn who_was_there_before_the_cluster_is_told_of() {
     let late = town.site(2);
     let _juliet = late.bind("juliet/balcony");
     assert!(one.sessions("juliet").is_empty());
-    town.enter(&late);
+    town.enter(&late).await;
     town.carry().await;
     assert_eq!(one.sessions("juliet"), ["balcony:0:@2"]);
 }
@@ -43,7 +43,7 @@ async fn many_sessions_are_told_of_in_pieces() {
     let late = town.site(2);
     let _all: Vec<_> = (0..2000).map(|n| late.bind(&format!("juliet/{n:0>900}"))).collect();
     let before = town.roads.tellings.load(Ordering::Relaxed);
-    town.enter(&late);
+    town.enter(&late).await;
     town.carry().await;
     assert_eq!(one.sessions("juliet").len(), 2000);
     let tellings = town.roads.tellings.load(Ordering::Relaxed) - before;
@@ -58,7 +58,7 @@ async fn a_gap_is_mended_by_the_whole_directory() {
     let romeo = one.bind("romeo/orchard");
     town.carry().await;
     let late = town.site(2);
-    town.enter(&late);
+    town.enter(&late).await;
     one.end(romeo, Vec::new()).await;
     town.carry().await;
     assert_eq!(late.sessions("juliet"), ["balcony:0:@1"]);

@@ -5,6 +5,27 @@ use super::*;
 use crate::im::testing::envelopes;
 
 #[tokio::test]
+async fn what_a_node_writes_after_others_took_over_is_refused() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, slow) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&slow);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.carry().await;
+    let taken: Vec<_> = envelopes(&slow).into();
+    town.lose(&two);
+    one.nodes.drop_node(two.node, true).await;
+    town.until("it waits for her", async || town.stored().await.len() == 1).await;
+    let juliet = one.online("juliet/z").await;
+    assert!(one.acknowledge(&juliet).iter().any(|envelope| envelope.duty.is_some()));
+    town.until("she has it", async || town.stored().await.is_empty()).await;
+    let late = taken.iter().filter_map(|envelope| envelope.start_spool()).collect();
+    two.im.spool(&slow.shared, late);
+    two.im.stored(&slow.shared).await;
+    assert!(town.stored().await.is_empty(), "she would get it once more");
+}
+
+#[tokio::test]
 async fn what_a_full_outbox_does_not_take_waits_in_its_order() {
     let (town, [one, two]) = Town::new().await;
     let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);

@@ -180,7 +180,7 @@ impl Town {
             town.sites.push(site);
         }
         for site in town.sites.clone() {
-            town.enter(&site);
+            town.enter(&site).await;
         }
         town.carry().await;
         let sites = town.sites.clone().try_into().ok().unwrap();
@@ -242,10 +242,10 @@ impl Town {
         View { epoch: 1, members: self.sites.iter().map(member).collect() }
     }
 
-    pub fn enter(&self, site: &Site) {
+    pub async fn enter(&self, site: &Site) {
         self.roads.sites.lock().insert(site.node, site.nodes.clone());
         let carrier = Carrier { me: site.node, roads: self.roads.clone() };
-        site.im.begin_run(site.node.incarnation as i64);
+        site.im.begin_run(site.node.incarnation as i64).await;
         site.nodes.entered(site.node, self.view(), Arc::new(carrier));
     }
 
