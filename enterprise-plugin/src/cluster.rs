@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hearth_plugin_api::cluster::{self, ClusterHost, ClusterSpec};
 use hearth_plugin_api::{Error, ErrorKind, Host, Property, Registrar, Result, Scope};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::authority;
@@ -130,7 +131,7 @@ impl Enterprise {
     async fn take_part(self: Arc<Self>, seam: ClusterHost) -> Result<()> {
         let identity = authority::identity(&self.host).await?;
         self.about().fingerprint = identity.fingerprint.clone();
-        let open = Mesh::new(&identity, &self.host.property(LISTEN)?)?;
+        let open = Mesh::new(&identity, &self.host.property(LISTEN)?, Handle::current())?;
         let Clustering { tasks, wake, carrier, driver, .. } = &self.clustering;
         let (carrier, tasks, host) = (carrier.clone(), tasks.clone(), self.host.clone());
         let parts = Parts { seam, carrier: carrier.clone(), tasks: tasks.clone(), host };

@@ -290,8 +290,8 @@ impl<S: Seam> Carrier<S> {
 
 impl<S: Seam> Cluster for Carrier<S> {
     fn deliver(&self, to: Node, envelope: Envelope<'_>) -> Queued {
-        let message = wire::envelope(envelope.lane, envelope.ticket, envelope.bytes);
-        match self.state().peers.get_mut(&to.into()).map(|peer| peer.push_envelope(message)) {
+        let parcels = wire::envelope_parcels(envelope.lane, envelope.ticket, envelope.bytes);
+        match self.state().peers.get_mut(&to.into()).map(|peer| peer.push_envelope(parcels)) {
             Some(true) => {}
             Some(false) => return Queued::Full,
             None => return Queued::Gone,

@@ -74,12 +74,12 @@ impl Peer {
     }
 
     /// Queues an envelope; false when the lane is full.
-    pub fn push_envelope(&mut self, message: Bytes) -> bool {
+    pub fn push_envelope(&mut self, parcels: impl Iterator<Item = Bytes>) -> bool {
         let outbox = &mut self.lanes[usize::from(STANZAS)].outbox;
         let has_room = !outbox.is_full();
         if has_room {
-            // The bound may be passed within a message: its parts belong together.
-            wire::parcels(message).into_iter().for_each(|parcel| outbox.push_over(parcel));
+            // The bound may be passed within an envelope: its parts belong together.
+            parcels.for_each(|parcel| outbox.push_over(parcel));
         }
         has_room
     }
@@ -117,7 +117,7 @@ impl Peer {
                 let (received, gap) = lane.inbox.received();
                 (lane.owed, lane.is_urgent) = (0, false);
                 let sample = Sample { first, received, gap, parcels };
-                all.push(wire::frame(self.version, number as u8, &sample.encode()));
+                all.push(wire::frame(self.version, number as u8, &sample));
             }
         }
         all

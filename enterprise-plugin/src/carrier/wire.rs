@@ -8,6 +8,7 @@ use hearth_plugin_api::cluster::{Ack, Delta, Outcome};
 use hearth_plugin_api::{Error, ErrorKind, json};
 use serde::{Deserialize, Serialize};
 
+use crate::lanes::Sample;
 use crate::membership::Member;
 use crate::protocol;
 
@@ -18,6 +19,8 @@ const MORE: u8 = 1;
 const LAST: u8 = 0;
 /// Octets of a message that a parcel holds: with its head it stays below what a sample may have.
 const PART: usize = 48 * 1024;
+/// Octets before the stanza in the message that brings it.
+const ENVELOPE: usize = 1 + 4 + 8;
 /// A message that grows beyond this is a bug or an attack.
 pub const MOST: usize = 64 * 1024 * 1024;
 /// Octets of what core hands over in one piece.
@@ -103,10 +106,10 @@ impl From<TryGetError> for Unreadable {
 }
 
 /// Frames the sample of a lane, for a node with which that version is spoken.
-pub fn frame(version: u32, lane: u8, sample: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(sample.len() + 3);
+pub fn frame(version: u32, lane: u8, sample: &Sample) -> Bytes {
+    let mut out = BytesMut::with_capacity(sample.octets() + 3);
     out.put_slice(&[LANE, version as u8, lane]);
-    out.put_slice(sample);
+    sample.encode(&mut out);
     out.freeze()
 }
 
@@ -145,6 +148,21 @@ pub fn directory(seq: u64, mut sessions: Vec<Delta>) -> Vec<Bytes> {
     all
 }
 
+/// The parcels of an envelope. What fits into one is copied once.
+pub fn envelope_parcels(lane: u32, ticket: u64, bytes: &[u8]) -> impl Iterator<Item = Bytes> {
+    let fits = bytes.len() + ENVELOPE <= PART;
+    let mut out = BytesMut::with_capacity(1 + ENVELOPE + bytes.len());
+    if fits {
+        out.put_u8(LAST);
+    }
+    put_envelope(&mut out, lane, ticket, bytes);
+    let (one, cut) = match fits {
+        true => (Some(out.freeze()), Vec::new()),
+        false => (None, parcels(out.freeze())),
+    };
+    one.into_iter().chain(cut)
+}
+
 /// Puts parcels together again.
 #[derive(Debug, Default)]
 pub struct Joiner {
@@ -179,7 +197,9 @@ impl Message {
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
         match self {
-            Message::Envelope { lane, ticket, bytes } => return envelope(*lane, *ticket, bytes),
+            Message::Envelope { lane, ticket, bytes } => {
+                put_envelope(&mut out, *lane, *ticket, bytes);
+            }
             Message::Acks(acks) => {
                 out.put_u8(2);
                 for ack in acks {
@@ -256,14 +276,11 @@ impl Message {
     }
 }
 
-/// An envelope as a message, without a copy more than needed.
-pub fn envelope(lane: u32, ticket: u64, bytes: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(bytes.len() + 13);
+fn put_envelope(out: &mut BytesMut, lane: u32, ticket: u64, bytes: &[u8]) {
     out.put_u8(1);
     out.put_u32(lane);
     out.put_u64(ticket);
     out.put_slice(bytes);
-    out.freeze()
 }
 
 fn outcome_code(outcome: Outcome) -> u8 {
@@ -446,14 +463,27 @@ mod tests {
     }
 
     #[test]
+    fn an_envelope_is_cut_like_every_message() {
+        for octets in [0, 5, PART - ENVELOPE, PART - ENVELOPE + 1, 2 * PART] {
+            let bytes = Bytes::from(vec![7; octets]);
+            let own: Vec<_> = envelope_parcels(4, 5, &bytes).collect();
+            assert_eq!(own, parcels(Message::Envelope { lane: 4, ticket: 5, bytes }.encode()));
+        }
+    }
+
+    #[test]
     fn a_sample_of_a_version_too_far_away_is_refused() {
-        let own = protocol::own();
+        let (own, sample) = (protocol::own(), Sample { first: 7, ..Sample::default() });
         for version in [own, own - 1] {
-            let framed = frame(version, STANZAS, b"abc");
-            assert_eq!(unframe(framed), Ok((1, Bytes::from_static(b"abc"))), "version {version}");
+            let (lane, framed) = unframe(frame(version, STANZAS, &sample)).expect("ours");
+            assert_eq!(
+                (lane, Sample::decode(framed)),
+                (1, Ok(sample.clone())),
+                "version {version}"
+            );
         }
         // The next version speaks ours to us.
-        assert_eq!(unframe(frame(own + 1, STANZAS, b"abc")), Err(Unreadable));
+        assert_eq!(unframe(frame(own + 1, STANZAS, &sample)), Err(Unreadable));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Links between all nodes, each with each: TLS over TCP, both ends proven by the cluster's authority.
 //! Every node calls every other one and speaks on the connection that it made; a link is there when both
 //! have called. So each way is proven, and no connection has to win over another. What cannot be sent at
-//! once is dropped: a node that hangs holds up nobody.
+//! once is dropped: a node that hangs holds up nobody. They are served where they are opened, on the
+//! thread of membership and carrier: no message waits for one thread to wake another.
 
 mod call;
 mod frame;
@@ -15,11 +16,12 @@ mod tests;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_plugin_api::Result;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::{Engine, Event, Open, Wake};
 use crate::authority::Identity;
@@ -39,20 +41,22 @@ pub struct Mesh {
     /// As configured: an address with or without port; empty for all addresses.
     wanted: String,
     place: Mutex<Place>,
+    /// Where links are served.
+    runtime: Handle,
 }
 
 /// One node's end.
 pub struct MeshNode {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    serving: JoinHandle<()>,
 }
 
 impl Mesh {
     /// `wanted`: an address, with or without port, at which the other nodes reach this one; empty: all
     /// addresses of the machine.
-    pub fn new(identity: &Identity, wanted: &str) -> Result<Mesh> {
+    pub fn new(identity: &Identity, wanted: &str, runtime: Handle) -> Result<Mesh> {
         let place = Mutex::new(place::choose(wanted)?);
-        Ok(Mesh { ends: Ends::new(identity)?, wanted: wanted.to_owned(), place })
+        Ok(Mesh { ends: Ends::new(identity)?, wanted: wanted.to_owned(), place, runtime })
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
@@ -82,30 +86,18 @@ impl Open for Mesh {
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(me, address, wake.clone()));
         shared.know(nodes);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (own, ends) = (shared.clone(), self.ends.clone());
-        let serve = move || {
-            let served = runtime.block_on(serve(&own, &ends, listener));
-            // Closes all connections.
-            drop(runtime);
-            if let Err(error) = served {
-                own.fail(error.to_string());
-            }
-        };
-        let thread = std::thread::Builder::new().name("hearth-links".to_owned()).spawn(serve)?;
-        Ok(MeshNode { shared, thread: Mutex::new(Some(thread)) })
+        let serving = self.runtime.spawn(serve(shared.clone(), self.ends.clone(), listener));
+        Ok(MeshNode { shared, serving })
     }
 }
 
-/// Listens and calls until it shall close.
-async fn serve(shared: &Arc<Shared>, ends: &Ends, listener: TcpListener) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    tokio::select! {
-        () = listen::listen(shared, ends, &listener) => {}
-        () = call::call_all(shared, ends) => {}
-        () = shared.closed() => {}
-    }
-    Ok(())
+/// Listens and calls until it is ended, and all connections with it.
+async fn serve(shared: Arc<Shared>, ends: Ends, listener: TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return shared.fail(error.to_string()),
+    };
+    tokio::join!(listen::listen(&shared, &ends, &listener), call::call_all(&shared, &ends));
 }
 
 impl Engine for MeshNode {
@@ -126,10 +118,7 @@ impl Engine for MeshNode {
     }
 
     fn close(&self) {
-        self.shared.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic of the thread has closed everything too.
-        thread.map(JoinHandle::join);
+        self.serving.abort();
     }
 }
 

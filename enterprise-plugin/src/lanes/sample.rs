@@ -23,9 +23,12 @@ pub struct SampleError(usize);
 const HEAD: usize = 8 + 8 + 1 + 4;
 
 impl Sample {
-    pub fn encode(&self) -> Bytes {
-        let octets = self.parcels.iter().map(|parcel| parcel.len() + 4).sum::<usize>();
-        let mut out = BytesMut::with_capacity(HEAD + octets);
+    /// Octets that [`Sample::encode`] appends.
+    pub fn octets(&self) -> usize {
+        HEAD + self.parcels.iter().map(|parcel| parcel.len() + 4).sum::<usize>()
+    }
+
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64(self.first);
         out.put_u64(self.received);
         out.put_u8(self.gap.into());
@@ -34,7 +37,6 @@ impl Sample {
             out.put_u32(parcel.len() as u32);
             out.put_slice(parcel);
         }
-        out.freeze()
     }
 
     /// The parcels share the octets of `input`.

@@ -292,9 +292,10 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             && is_wanted
             && !inner.waits_in_vain(now);
         if !is_good && inner.engine.is_some() {
-            // The old one is closed first.
+            // The old one is closed first: its port comes free when its thread gets round to it.
             inner.engine = None;
             inner.links = Links::default();
+            inner.open_at = inner.open_at.max(now + PAUSE);
         }
         if inner.engine.is_some() || !is_wanted || !is_listed || now < inner.open_at {
             return;

@@ -83,10 +83,9 @@ impl Nodes {
     pub fn acknowledged(&self, _from: Node, acks: &[Ack]) {
         let Some(router) = self.router() else { return };
         let mut out = Out::default();
-        for ack in acks {
-            let Some(kept) = self.outbox.settle(ack.ticket) else { continue };
+        for (outcome, kept) in self.outbox.settle(acks) {
             let Some(duty) = kept.envelope.duty.clone() else { continue };
-            match ack.outcome {
+            match outcome {
                 Outcome::Delivered => {
                     if duty.done()
                         && let Some(owner) = &kept.envelope.stanza.head.to

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::codec::{self, MAX_RECIPIENTS};
-use super::{Cluster, Parcel, Queued};
+use super::{Ack, Cluster, Outcome, Parcel, Queued};
 use crate::jid::Jid;
 use crate::router::{Out, bounce};
 use crate::session::{Envelope, Node, RemoteSession};
@@ -100,10 +100,14 @@ impl Kept {
 }
 
 impl Group {
+    fn brings(&self, stanza: &Arc<Stanza>) -> bool {
+        Arc::ptr_eq(&self.envelope.stanza, stanza)
+    }
+
     fn takes(&self, session: &RemoteSession, envelope: &Envelope) -> bool {
-        self.sessions[0].node == session.node
+        self.brings(&envelope.stanza)
+            && self.sessions[0].node == session.node
             && self.sessions.len() < MAX_RECIPIENTS
-            && Arc::ptr_eq(&self.envelope.stanza, &envelope.stanza)
             && self.envelope.to == envelope.to
             && self.envelope.duty.is_some() == envelope.duty.is_some()
     }
@@ -135,21 +139,22 @@ impl Outbox {
         now: Duration,
         out: &mut Out,
     ) {
+        // Of one stanza, for nodes that are few: the recipients of a fan-out follow each other.
         let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
         for (to, envelope) in far {
+            if groups.first().is_some_and(|group| !group.brings(&envelope.stanza)) {
+                groups.drain(..).for_each(|group| self.send_group(cluster, group, now, out));
+            }
             let session = match to {
                 Far::Session(session) => session,
                 Far::Accounts(accounts) => {
-                    groups.drain(..).for_each(|group| self.send_group(cluster, group, now, out));
                     if !self.tell_nodes(cluster, others, &accounts, &envelope) {
                         bounce::too_large(envelope, out);
                     }
                     continue;
                 }
             };
-            // A fan-out's recipients follow each other; their nodes are few.
-            let group = groups.iter_mut().rev().take(16).find(|g| g.takes(&session, &envelope));
-            match group {
+            match groups.iter_mut().rev().find(|group| group.takes(&session, &envelope)) {
                 Some(group) => group.sessions.push(session),
                 None => {
                     groups.push(Group { sessions: SmallVec::from_elem(session, 1), envelope });
@@ -301,9 +306,11 @@ impl Outbox {
         Some(packed)
     }
 
-    /// The copy with this number, which is not needed any more.
-    pub fn settle(&self, ticket: u64) -> Option<Kept> {
-        self.kept.lock().remove(&ticket)
+    /// The copies with these numbers, which are not needed any more, and what became of them.
+    pub fn settle(&self, acks: &[Ack]) -> Vec<(Outcome, Kept)> {
+        let mut kept = self.kept.lock();
+        let settle = |ack: &Ack| Some((ack.outcome, kept.remove(&ack.ticket)?));
+        acks.iter().filter_map(settle).collect()
     }
 
     /// Everything that is on its way to the nodes for which `gone` holds, the oldest first, and

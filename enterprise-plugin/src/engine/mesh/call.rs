@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
@@ -30,10 +31,13 @@ const KEPT: usize = 256 * 1024;
 
 /// Calls each node that becomes known.
 pub async fn call_all(shared: &Arc<Shared>, ends: &Ends) {
+    // They end with this.
+    let mut calls = JoinSet::new();
     loop {
         for member in shared.to_call() {
-            tokio::spawn(call(shared.clone(), ends.clone(), member));
+            calls.spawn(call(shared.clone(), ends.clone(), member));
         }
+        while calls.try_join_next().is_some() {}
         shared.news().await;
     }
 }

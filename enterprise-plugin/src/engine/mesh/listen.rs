@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::LEASE;
@@ -25,14 +26,17 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 pub async fn listen(shared: &Arc<Shared>, ends: &Ends, listener: &TcpListener) {
     let unknown = Arc::new(Semaphore::new(UNKNOWN));
+    // They end with this.
+    let mut callers = JoinSet::new();
     // The semaphore is never closed.
     while let Ok(place) = unknown.clone().acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(AGAIN).await;
             continue;
         };
+        while callers.try_join_next().is_some() {}
         let (shared, ends) = (shared.clone(), ends.clone());
-        tokio::spawn(async move {
+        callers.spawn(async move {
             let introduced = timeout(INTRODUCTION, admit(&shared, &ends, stream)).await;
             drop(place);
             if let Ok(Ok(caller)) = introduced {

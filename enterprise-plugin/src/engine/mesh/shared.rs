@@ -1,4 +1,4 @@
-//! What the links' thread and the one that asks for events have in common.
+//! What the links and the one that asks for events have in common.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,6 @@ pub struct Shared {
     pub address: String,
     wake: Wake,
     news: Notify,
-    closing: Notify,
     state: Mutex<State>,
 }
 
@@ -64,8 +63,7 @@ impl<F: FnMut()> Drop for Guard<F> {
 
 impl Shared {
     pub fn new(me: Member, address: String, wake: Wake) -> Shared {
-        let (news, closing) = (Notify::new(), Notify::new());
-        Shared { me, address, wake, news, closing, state: Mutex::default() }
+        Shared { me, address, wake, news: Notify::new(), state: Mutex::default() }
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -198,14 +196,6 @@ impl Shared {
 
     pub fn failure(&self) -> Option<String> {
         self.state().failure.clone()
-    }
-
-    pub fn close(&self) {
-        self.closing.notify_one();
-    }
-
-    pub async fn closed(&self) {
-        self.closing.notified().await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

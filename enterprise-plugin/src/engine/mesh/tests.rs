@@ -3,6 +3,8 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Instant, SystemTime};
 
+use tokio::runtime::{Builder, Runtime};
+
 use super::*;
 use crate::authority;
 use crate::membership::About;
@@ -17,16 +19,22 @@ struct Node {
     heard: Vec<Event>,
 }
 
-/// Nodes of one cluster.
-struct Cluster([String; 2]);
+/// Nodes of one cluster, whose links are served on one thread.
+struct Cluster {
+    authority: [String; 2],
+    runtime: Runtime,
+}
 
 impl Cluster {
     fn new() -> Cluster {
-        Cluster(authority::create(SystemTime::now()).expect("an authority"))
+        let authority = authority::create(SystemTime::now()).expect("an authority");
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Cluster { authority, runtime: runtime.expect("a runtime") }
     }
 
     fn identity(&self, node: u32) -> Identity {
-        authority::issue(&self.0[0], &self.0[1], node, SystemTime::now()).expect("issued")
+        let [certificate, key] = &self.authority;
+        authority::issue(certificate, key, node, SystemTime::now()).expect("issued")
     }
 
     /// A node that knows these.
@@ -35,7 +43,8 @@ impl Cluster {
     }
 
     fn open_as(&self, identity: &Identity, node: u32, others: &[&Node]) -> Node {
-        let mesh = Mesh::new(identity, "127.0.0.1:0").expect("an address");
+        let runtime = self.runtime.handle().clone();
+        let mesh = Mesh::new(identity, "127.0.0.1:0", runtime).expect("an address");
         let member = Member { node, incarnation: 1_000 + i64::from(node) };
         let rows: Vec<_> = others.iter().map(|other| other.row.clone()).collect();
         let (sender, woken) = channel();
