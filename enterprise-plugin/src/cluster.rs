@@ -253,8 +253,13 @@ impl Parts {
 
     /// Beside everything else: it is over when nobody is left.
     fn drain(&self, per_second: u32) {
-        let (seam, host) = (self.seam.clone(), self.host.clone());
+        let (seam, carrier, host) = (self.seam.clone(), self.carrier.clone(), self.host.clone());
         self.tasks.spawn(async move {
+            if per_second > 0
+                && let Err(error) = carrier.let_go_of_keys().await
+            {
+                host.warn(format!("keys of this node stay with it: {error}"));
+            }
             if let Err(error) = seam.drain(per_second).await {
                 host.warn(format!("draining: {error}"));
             }

@@ -82,6 +82,21 @@ impl<S: Seam> Carrier<S> {
         Ok(())
     }
 
+    /// This node is about to leave: core lets go of its keys, which are anybody's then.
+    pub async fn let_go_of_keys(&self) -> Result<()> {
+        let Some(seam) = self.0.seam.get() else { return Ok(()) };
+        let mine = {
+            let state = self.state();
+            state.me.map(|me| state.keys.of(me)).unwrap_or_default()
+        };
+        for (topic, key) in mine {
+            let next = self.ownership(&topic, &key).deputy;
+            seam.disown((&topic, &key), next).await?;
+            self.give_key_up(&topic, &key).await?;
+        }
+        Ok(())
+    }
+
     /// The keys of a node that is gone go to their deputies, which go on with them.
     pub(super) fn inherit(&self, orphans: Vec<Name>) {
         for (topic, key) in orphans {

@@ -30,6 +30,7 @@ pub trait Seam: Clone + Send + Sync + 'static {
         deputy: Node,
         epoch: i64,
     ) -> impl Future<Output = Result<()>> + Send;
+    fn disown(&self, name: (&str, &str), owner: Node) -> impl Future<Output = Result<()>> + Send;
 }
 
 impl Seam for ClusterHost {
@@ -83,5 +84,9 @@ impl Seam for ClusterHost {
 
     async fn own(&self, (topic, key): (&str, &str), deputy: Node, epoch: i64) -> Result<()> {
         ClusterHost::own(self, topic, key, deputy, epoch).await
+    }
+
+    async fn disown(&self, (topic, key): (&str, &str), owner: Node) -> Result<()> {
+        ClusterHost::disown(self, topic, key, owner).await
     }
 }

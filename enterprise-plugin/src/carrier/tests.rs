@@ -29,6 +29,7 @@ struct Core {
     released: Vec<String>,
     thawed: Vec<String>,
     owned: Vec<String>,
+    disowned: Vec<(String, u32)>,
     refuses: bool,
 }
 
@@ -119,6 +120,11 @@ impl Seam for Told {
 
     async fn own(&self, (topic, key): (&str, &str), _: Node, _: i64) -> Result<()> {
         self.core().owned.push(format!("{topic}/{key}"));
+        Ok(())
+    }
+
+    async fn disown(&self, (topic, key): (&str, &str), owner: Node) -> Result<()> {
+        self.core().disowned.push((format!("{topic}/{key}"), owner.id));
         Ok(())
     }
 }
@@ -517,4 +523,17 @@ fn a_key_has_one_owner_and_its_deputy_goes_on() {
     net.until("all know", |net| owners(net) == [deputy; 2]);
     let carrier = net.carrier(deputy);
     net.answer(async move { carrier.give_up("room", "tea").await }).expect("given up");
+}
+
+#[test]
+fn who_is_about_to_leave_lets_go_of_its_keys() {
+    let mut net = Net::of(2);
+    let carrier = net.carrier(1);
+    net.answer(async move { carrier.acquire("room", "tea").await }).expect("taken");
+    let carrier = net.carrier(1);
+    net.answer(async move { carrier.let_go_of_keys().await }).expect("let go");
+    assert_eq!(net.core(1).disowned, [("room/tea".to_owned(), 2)]);
+    let other = net.carrier(2);
+    let taken = net.answer(async move { other.acquire("room", "tea").await }).expect("taken");
+    assert_eq!(taken.owner, Net::node(2));
 }

@@ -140,6 +140,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Who sends its users elsewhere.
+    pub fn draining(&self) -> Vec<Member> {
+        let draining = self.nodes.iter().filter(|row| row.about.state == State::Draining);
+        draining.map(|row| row.member).collect()
+    }
+
     /// The row of a node, of whichever run.
     pub fn node(&self, node: u32) -> Option<&NodeRow> {
         self.nodes.iter().find(|row| row.member.node == node)

@@ -136,6 +136,8 @@ struct Acting {
     /// Former members that may still act, and since when this node knows that they are out.
     gone: Vec<(Departed, Duration)>,
     drain: u32,
+    /// Members that are about to leave, as core was told.
+    draining: Vec<Member>,
 }
 
 impl Node {
@@ -265,7 +267,7 @@ impl Node {
             return self.fence(Fence::PutOut, out);
         }
         let Some(acting) = &mut self.acting else { return };
-        if snapshot.view.epoch != acting.view.epoch {
+        if snapshot.view.epoch != acting.view.epoch || snapshot.draining() != acting.draining {
             acting.change(snapshot, input.now);
             out.push(Action::View(snapshot.view.clone()));
         }
@@ -330,10 +332,11 @@ impl Node {
         }
         let gone = beat.snapshot.departed.iter().filter(|departed| departed.member != input.me);
         let gone = gone.map(|departed| (*departed, input.now)).collect();
-        let epoch = view.epoch;
+        let (epoch, draining) = (view.epoch, beat.snapshot.draining());
         out.push(Action::Enter(view.clone()));
         out.push(Action::Hold { epoch, until });
-        self.acting = Some(Acting { me: input.me, view, since: input.now, until, gone, drain: 0 });
+        let (me, since) = (input.me, input.now);
+        self.acting = Some(Acting { me, view, since, until, gone, drain: 0, draining });
         (self.state, self.refused) = (State::Member, String::new());
     }
 
@@ -421,6 +424,7 @@ impl Acting {
             self.gone.push((known.copied().unwrap_or(unknown), now));
         }
         self.view = snapshot.view.clone();
+        self.draining = snapshot.draining();
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 mod codec;
 mod endings;
 mod inbound;
+mod keys;
 mod nodes;
 mod outbox;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 
 pub use crate::session::{Ack, Delta, Node, Outcome};
 pub use codec::CodecError;
+pub use keys::Keeper;
 pub use nodes::{Nodes, Parts};
 pub(in crate::router) use outbox::Far;
 

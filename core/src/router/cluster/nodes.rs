@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use super::keys::Keys;
 use super::outbox::{Far, Outbox, Unsent};
 use super::{Alone, Cluster, ClusterError, Listener, Service, View};
 use crate::clock::Clock;
@@ -52,6 +53,7 @@ pub struct Nodes {
     router: OnceLock<Weak<Router>>,
     pub(super) outbox: Outbox,
     pub(super) acks: Arc<Acks>,
+    pub(super) keys: Keys,
     /// Held by who tells of changed sessions.
     telling: Mutex<()>,
     /// What is still to be carried out.
@@ -100,6 +102,7 @@ impl Nodes {
             router: OnceLock::new(),
             outbox: Outbox::default(),
             acks: Arc::default(),
+            keys: Keys::default(),
             telling: Mutex::default(),
             late: Mutex::default(),
             wake: Notify::new(),
@@ -150,6 +153,8 @@ impl Nodes {
             let nodes = self.clone();
             self.tracker.spawn("cluster", async move { nodes.tell().await });
         }
+        let nodes = self.clone();
+        self.tracker.spawn("cluster keys", async move { nodes.acquire_again(me).await });
     }
 
     /// Another view of the same cluster. Nodes that are no longer in it are dropped one by one, by
@@ -165,6 +170,7 @@ impl Nodes {
         let me = Node { id: self.clock.node(), incarnation: 0 };
         let link = Link { me, view: View::default(), cluster: Arc::new(Alone(me)) };
         self.link.store(Arc::new(link));
+        self.keys.disown_all();
         self.registry.part();
         self.lost.lock().clear();
         let (unsent, errors) = self.outbox.drop_nodes(|_| true);

@@ -9,6 +9,7 @@ use crate::stanza::{RootNamespace, Stanza};
 mod directory;
 mod envelopes;
 mod failures;
+mod keys;
 mod messages;
 mod presence;
 mod town;

@@ -484,3 +484,30 @@ fn never_do_two_views_act_and_all_converge() {
         world.until_whole(COLD + 10 * S);
     }
 }
+
+/// The view is the same, but who is about to leave is to get no keys.
+#[test]
+fn core_is_told_who_is_about_to_leave() {
+    let member = |node| Member { node, incarnation: 1 };
+    let row = |node, state| NodeRow {
+        member: member(node),
+        silent_ms: 0,
+        links: Vec::new(),
+        about: About { state, ..About::default() },
+        drain: 0,
+        known: true,
+    };
+    let terms = Terms::new(standing(5), About::default(), true);
+    let (mut node, mut now) = (Node::default(), S);
+    let mut is_told = |state| {
+        now += BEAT;
+        let view = View::default().with(member(1)).with(member(2));
+        let nodes = vec![row(1, State::Member), row(2, state)];
+        let snapshot = Snapshot { view, nodes, enabled: true, ..Snapshot::default() };
+        let beat = Some(Beat { sent: now, snapshot });
+        let actions = node.step(Input { now, me: member(1), beat, peers: &[], terms: &terms });
+        actions.iter().any(|action| matches!(action, Action::Enter(_) | Action::View(_)))
+    };
+    let states = [State::Member, State::Member, State::Draining, State::Draining, State::Member];
+    assert_eq!(states.map(&mut is_told), [true, false, true, false, true]);
+}

@@ -16,7 +16,7 @@ use super::super::Guest;
 use super::carrier::Carrier;
 use super::convert;
 use crate::plugin_host::guard::stopped;
-use crate::router::cluster::Nodes;
+use crate::router::cluster::{Nodes, Ownership};
 use crate::session;
 use crate::storage::lease::{Claim, Holder, Reason, Seat};
 
@@ -137,8 +137,15 @@ impl ClusterApi {
                 seam.drain.done().await;
                 Ok(())
             }
-            ClusterHostCall::Own { topic, .. } | ClusterHostCall::Disown { topic, .. } => {
-                Err(Error::unsupported(format!("this server owns nothing of the topic `{topic}`")))
+            ClusterHostCall::Own { topic, key, deputy, epoch } => {
+                let deputy = convert::node(deputy);
+                let ownership = Ownership { owner: self.run(), deputy, epoch };
+                let owned = self.nodes().own(&topic, &key, ownership).await;
+                owned.map_err(|error| convert::told(&error))
+            }
+            ClusterHostCall::Disown { topic, key, owner } => {
+                self.nodes().disown(&topic, &key, convert::node(owner));
+                Ok(())
             }
             _ => Err(Error::unsupported("this server does not answer that call yet")),
         }

@@ -23,7 +23,7 @@ use crate::plugin_host::bridge::Seams;
 use crate::plugin_host::guard::Guard;
 use crate::plugin_host::{Parts, PluginHost};
 use crate::properties::{Live, Properties};
-use crate::router::cluster::{ClusterError, Parcel, Queued};
+use crate::router::cluster::{Answer, ClusterError, Keeper, Ownership, Parcel, Queued};
 use crate::server::xmpp::Xmpp;
 use crate::server::{self, Foundation, Routing};
 use crate::session::Node;
@@ -69,6 +69,17 @@ impl abi::Cluster for Engine {
             to_abi(answer)
         })
     }
+}
+
+/// Takes every key.
+struct Rooms;
+
+impl Keeper for Rooms {
+    fn own<'a>(&'a self, _: &'a str, _: Ownership) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn disown(&self, _: &str, _: Node) {}
 }
 
 /// A node with a database, of which the plugin of make-believe is a guest.
@@ -191,6 +202,14 @@ async fn a_plugin_leads_its_node_from_its_start_to_its_end() {
     host.view(view(&host, 2)).await.unwrap();
     assert_eq!(bench.guest.seams.router.nodes.current().epoch, 2);
     assert!(host.receive(host.me(), &[]).is_ok());
+    let unknown = host.own("room", "tea", host.me(), 2).await.unwrap_err();
+    assert_eq!(unknown.kind, ErrorKind::Unsupported, "nothing here has rooms");
+    let nodes = bench.guest.seams.router.nodes.clone();
+    nodes.keep("room", Arc::new(Rooms));
+    host.own("room", "tea", host.me(), 2).await.unwrap();
+    assert!(nodes.owns("room", "tea"));
+    host.disown("room", "tea", host.me()).await.unwrap();
+    assert!(!nodes.owns("room", "tea"));
 
     let run = host.me();
     let fenced = tokio::spawn({

@@ -33,6 +33,8 @@ pub struct Roads {
     traffic: Mutex<VecDeque<(Node, Node, Packet)>>,
     /// Nodes whose outbox takes nothing.
     pub full: Mutex<HashSet<Node>>,
+    /// Who owns what.
+    pub owners: Mutex<HashMap<String, Node>>,
     /// Nodes whose changes nobody hears of for the moment.
     pub mute: Mutex<HashSet<Node>>,
     /// Nodes whose stanzas are on their way for the moment.
@@ -124,16 +126,21 @@ impl Cluster for Carrier {
         self.to_all(|| Packet::Invalidated(topic.to_owned(), key.to_owned()));
     }
 
-    fn owner(&self, _topic: &str, _key: &str) -> Ownership {
-        Ownership::default()
+    fn owner(&self, topic: &str, key: &str) -> Ownership {
+        let owner = self.roads.owners.lock().get(&format!("{topic}/{key}")).copied();
+        Ownership { owner: owner.unwrap_or_default(), ..Ownership::default() }
     }
 
-    fn acquire<'a>(&'a self, _topic: &'a str, _key: &'a str) -> Answer<'a, Ownership> {
-        Box::pin(async { Err(ClusterError::Unavailable) })
+    fn acquire<'a>(&'a self, topic: &'a str, key: &'a str) -> Answer<'a, Ownership> {
+        Box::pin(async move {
+            self.roads.owners.lock().entry(format!("{topic}/{key}")).or_insert(self.me);
+            Ok(self.owner(topic, key))
+        })
     }
 
-    fn give_up<'a>(&'a self, _topic: &'a str, _key: &'a str) -> Answer<'a, ()> {
-        Box::pin(async { Err(ClusterError::Unavailable) })
+    fn give_up<'a>(&'a self, topic: &'a str, key: &'a str) -> Answer<'a, ()> {
+        self.roads.owners.lock().remove(&format!("{topic}/{key}"));
+        Box::pin(async { Ok(()) })
     }
 
     fn request<'a>(&'a self, to: Node, method: &'a str, body: Vec<u8>) -> Answer<'a, Vec<u8>> {
