@@ -76,12 +76,16 @@ impl Plugin for Enterprise {
     fn register(self: &Arc<Self>, registrar: &Registrar<'_>) -> Result<()> {
         registrar.migrations(store::migrations())?;
         registrar.tab(Tab { order: 600, ..Tab::new("enterprise", "Enterprise") })?;
-        let overview = Page::new("overview", "Overview").in_tab("enterprise").order(100);
-        registrar.page(overview, self, Enterprise::overview_page)?;
-        let licence = Page::new("licence", "Licence").in_tab("enterprise").order(200);
-        registrar.page(licence, self, Enterprise::licence_page)?;
-        let clustering = Page::new("clustering", "Clustering").in_tab("server");
-        registrar.page(clustering, self, Enterprise::clustering_page)?;
+        let overview = Page::new("overview", "Overview").translated("de", "Übersicht");
+        registrar.page(
+            overview.in_tab("enterprise").order(100),
+            self,
+            Enterprise::overview_page,
+        )?;
+        let licence = Page::new("licence", "Licence").translated("de", "Lizenz");
+        registrar.page(licence.in_tab("enterprise").order(200), self, Enterprise::licence_page)?;
+        let clustering = Page::new("clustering", "Clustering").translated("de", "Cluster");
+        registrar.page(clustering.in_tab("server"), self, Enterprise::clustering_page)?;
         self.register_commands(registrar)?;
         self.clustering.register(registrar)?;
         registrar.events(&["plugin.*"], self, Enterprise::plugin_changed)?;

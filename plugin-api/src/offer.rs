@@ -1,7 +1,11 @@
 //! Descriptors: what a plugin registers, apart from the code that answers. They cross as JSON and
 //! grow by optional fields only.
 
+mod console;
+
 use serde::{Deserialize, Serialize};
+
+pub use console::{Page, Tab};
 
 use crate::manifest::Capability;
 
@@ -348,85 +352,6 @@ impl Endpoint {
     }
 
     fn body() -> u64 {
-        1 << 20
-    }
-}
-
-/// A tab of the console.
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tab {
-    /// See [`crate::manifest::is_id`].
-    pub slug: String,
-    /// For people.
-    pub title: String,
-    /// Lower ones stand further left. The server's own have 100, 200, … 500 (Plugins).
-    #[serde(default)]
-    pub order: i32,
-}
-
-impl Tab {
-    /// A tab at the right end.
-    pub fn new(slug: &str, title: &str) -> Tab {
-        Tab { slug: slug.to_owned(), title: title.to_owned(), order: 1000 }
-    }
-}
-
-/// A page of the console, at `/plugins/<id>/<slug>`. The server authenticates, checks the form's
-/// token and puts the fragment into its layout; the plugin sees neither cookies nor passwords.
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// See [`crate::manifest::is_id`].
-    pub slug: String,
-    /// For people; also the sidebar item.
-    pub title: String,
-    /// Slug of the tab whose sidebar shows it: `server`, `users`, `sessions`, `rooms`, `plugins` or
-    /// one of the plugin's own.
-    pub tab: String,
-    /// Lower ones stand further up; the server's own have 100, 200 and so on.
-    #[serde(default)]
-    pub order: i32,
-    /// Without sidebar item; links lead to it.
-    #[serde(default)]
-    pub hidden: bool,
-    /// Octets that a form may have, files included.
-    #[serde(default = "Page::form")]
-    pub max_form: u64,
-}
-
-impl Page {
-    /// A page in the sidebar of the tab Plugins.
-    pub fn new(slug: &str, title: &str) -> Page {
-        Page {
-            slug: slug.to_owned(),
-            title: title.to_owned(),
-            tab: "plugins".to_owned(),
-            order: 1000,
-            hidden: false,
-            max_form: Page::form(),
-        }
-    }
-
-    /// In the sidebar of this tab.
-    pub fn in_tab(mut self, slug: &str) -> Page {
-        self.tab = slug.to_owned();
-        self
-    }
-
-    /// Without sidebar item.
-    pub fn hidden(mut self) -> Page {
-        self.hidden = true;
-        self
-    }
-
-    /// Lower ones stand further up.
-    pub fn order(mut self, order: i32) -> Page {
-        self.order = order;
-        self
-    }
-
-    fn form() -> u64 {
         1 << 20
     }
 }

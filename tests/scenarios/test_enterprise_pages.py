@@ -40,8 +40,11 @@ def test_the_introduction_gives_way_to_the_plugin(postgres_console):
     console.look("enterprise-clustering")
     page.get_by_role("button", name="Deutsch").click()
     expect(page.get_by_role("heading", name="Cluster", level=1)).to_be_visible()
+    assert "Cluster" in sidebar(console)
     console.look("enterprise-clustering-german")
     console.go("/plugins/enterprise/licence")
+    expect(page.get_by_role("heading", name="Lizenz", level=1)).to_be_visible()
+    assert sidebar(console) == ["Übersicht", "Lizenz"]
     console.look("enterprise-evaluation-german")
 
     console.server.api("DELETE", "/plugins/enterprise?data=keep")

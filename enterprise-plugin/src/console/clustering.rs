@@ -41,7 +41,7 @@ impl Enterprise {
             versions(language, &nodes),
             events(language, &log),
         );
-        Ok(PageResponse::html(body).title(language.say("Clustering", "Cluster")))
+        Ok(PageResponse::html(body))
     }
 
     async fn clustering_form(

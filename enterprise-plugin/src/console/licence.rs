@@ -27,7 +27,7 @@ impl Enterprise {
             facts(language, &office, used),
             entry(language, &request, &office),
         ];
-        Ok(PageResponse::html(body.concat()).title(language.say("Licence", "Lizenz")))
+        Ok(PageResponse::html(body.concat()))
     }
 
     async fn licence_form(

@@ -45,7 +45,7 @@ impl Enterprise {
             message_rate(language, &rates),
             events(language, &log),
         );
-        Ok(PageResponse::html(body).title(language.say("Overview", "Übersicht")))
+        Ok(PageResponse::html(body))
     }
 }
 

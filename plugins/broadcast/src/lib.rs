@@ -60,7 +60,8 @@ impl Plugin for Broadcast {
         ))?;
         let timer = Timer::every("deliver", PERIOD).once_in_cluster();
         registrar.timer(timer, self, Broadcast::deliver)?;
-        registrar.page(Page::new("send", "Broadcast"), self, Broadcast::page)?;
+        let page = Page::new("send", "Broadcast").translated("de", "Rundnachricht");
+        registrar.page(page, self, Broadcast::page)?;
         let component = ComponentSpec::new("broadcast", "Broadcast");
         registrar.component(component, self, Broadcast::stanza)?;
         commands::register(registrar, self)

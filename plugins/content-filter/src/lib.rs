@@ -66,7 +66,8 @@ impl Plugin for Filter {
         registrar.step(messages("sent", Phase::Sent), self, Filter::sent)?;
         registrar.step(messages("received", Phase::ToAccount), self, Filter::received)?;
         registrar.timer(Timer::every("refresh", PERIOD), self, Filter::refresh)?;
-        registrar.page(Page::new("patterns", "Content filter"), self, Filter::page)?;
+        let page = Page::new("patterns", "Content filter").translated("de", "Inhaltsfilter");
+        registrar.page(page, self, Filter::page)?;
         commands::register(registrar, self)
     }
 

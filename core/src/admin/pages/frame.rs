@@ -119,7 +119,7 @@ impl Frame {
     /// With what the plugins add; who has not signed in does not see it.
     pub fn among(mut self, plugins: &PluginHost) -> Frame {
         if self.name.is_some() {
-            self.entries = plugins.console_entries();
+            self.entries = plugins.console_entries(self.language.code);
             let notices = plugins.notices().into_iter().filter(|notice| notice.everywhere);
             self.banners = notices.map(Line::from).collect();
         }

@@ -97,8 +97,8 @@ async fn one(visit: Visit) -> Result<Response, Refusal> {
     let plugin: Plugin = visit.read(&["plugins", visit.param(0)], &[]).await?;
     let [readme, changelog] =
         [&plugin.readme, &plugin.changelog].map(|text| super::help::render(text));
-    let entries = visit.console.api.plugins.console_entries().into_iter();
-    let own = entries.filter(|e| e.plugin == plugin.id && e.tab.is_some() && !e.hidden);
+    let entries = visit.console.api.plugins.console_entries(visit.visitor.language.code);
+    let own = entries.into_iter().filter(|e| e.plugin == plugin.id && e.tab.is_some() && !e.hidden);
     let pages = own.map(|e| (format!("{PATH}/{}/{}", e.plugin, e.slug), e.title)).collect();
     let page = visit.frame("plugin").below("plugins");
     show(One { page, plugin, pages, readme, changelog })

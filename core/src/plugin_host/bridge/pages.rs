@@ -70,15 +70,15 @@ pub struct Fragment {
 }
 
 impl PluginHost {
-    /// The tabs and pages of all running plugins.
-    pub fn console_entries(&self) -> Vec<Entry> {
+    /// The tabs and pages of all running plugins, for who reads this language.
+    pub fn console_entries(&self, language: &str) -> Vec<Entry> {
         let mut entries = Vec::new();
         for (id, instance) in &*self.running.read() {
             let Pages { tabs, pages } = &instance.hooks.pages;
             entries.extend(tabs.iter().map(|tab| Entry {
                 plugin: id.clone(),
                 slug: tab.slug.clone(),
-                title: tab.title.clone(),
+                title: tab.title_in(language).to_owned(),
                 tab: None,
                 order: tab.order,
                 hidden: false,
@@ -86,7 +86,7 @@ impl PluginHost {
             entries.extend(pages.iter().map(|(page, _)| Entry {
                 plugin: id.clone(),
                 slug: page.slug.clone(),
-                title: page.title.clone(),
+                title: page.title_in(language).to_owned(),
                 tab: Some(page.tab.clone()),
                 order: page.order,
                 hidden: page.hidden,
@@ -111,6 +111,7 @@ impl PluginHost {
         let (page, handler) =
             pages.find(|(page, _)| page.slug == slug).cloned().ok_or_else(unknown)?;
         let base = format!("/plugins/{id}/{slug}");
+        let title = page.title_in(&asked.language).to_owned();
         let (request, body) = request(base, asked);
         let what = format!("page {slug}");
         let answer = handler.ask::<_, PageResponse>(&what, DEADLINE, (&request, body)).await;
@@ -118,7 +119,7 @@ impl PluginHost {
             ErrorKind::NotFound => unknown(),
             _ => PluginError::Page { id: id.to_owned(), why: error.message },
         })?;
-        fragment(id, page, response, body)
+        fragment(id, title, response, body)
     }
 }
 
@@ -149,7 +150,7 @@ fn request(base: String, asked: Asked) -> (PageRequest, Vec<u8>) {
 /// Checks what a plugin must not do: lead away from its own pages, or send active content.
 fn fragment(
     id: &str,
-    page: Page,
+    title: String,
     response: PageResponse,
     body: Vec<u8>,
 ) -> Result<Fragment, PluginError> {
@@ -165,7 +166,7 @@ fn fragment(
     if response.media_type.as_ref().is_some_and(is_active) {
         return Err(refused("it sends a document that browsers would run"));
     }
-    let title = if response.title.is_empty() { page.title } else { response.title };
+    let title = if response.title.is_empty() { title } else { response.title };
     Ok(Fragment {
         status: response.status,
         title,

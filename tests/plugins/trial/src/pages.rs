@@ -12,9 +12,13 @@ use hearth_plugin_api::{
 use crate::Trial;
 
 pub fn register(trial: &Arc<Trial>, registrar: &Registrar<'_>) -> Result<()> {
-    registrar.tab(Tab::new("trial", "Trial"))?;
+    registrar.tab(Tab::new("trial", "Trial").translated("de", "Versuch"))?;
     let page = |slug: &str, title: &str| Page::new(slug, title).in_tab("trial");
-    registrar.page(page("form", "Form").order(1), trial, Trial::form)?;
+    registrar.page(
+        page("form", "Form").translated("de", "Formular").order(1),
+        trial,
+        Trial::form,
+    )?;
     registrar.page(page("live", "Live"), trial, Trial::live)?;
     registrar.page(page("active", "Active").hidden(), trial, Trial::active)?;
     registrar.page(page("picture", "Picture").hidden(), trial, Trial::picture)?;
