@@ -66,7 +66,25 @@ pub enum Level {
 /// Handle on the server. Clones share it; after the plugin's stop every call gives `Stopped`.
 ///
 /// Its futures belong to no runtime: they may be awaited anywhere, and a future that awaits only them
-/// needs no runtime either.
+/// needs no runtime either. Besides the errors named with each call, any may give `Forbidden` when the
+/// manifest does not ask for its capability, `Unsupported` on an older server, and `Unavailable` when
+/// the database does not answer.
+///
+/// ```
+/// # use hearth_plugin_api::{Host, Result};
+/// async fn remember(host: Host, name: &str) -> Result<()> {
+///     let limit: usize = host.property_as("limit")?;
+///     let names = host.kv().get("names").await?.unwrap_or_default();
+///     let mut names = String::from_utf8_lossy(&names).into_owned();
+///     if names.lines().count() >= limit {
+///         host.warn(format!("{limit} names are remembered: raise the property `limit`"));
+///         return Ok(());
+///     }
+///     names += name;
+///     names.push('\n');
+///     host.kv().set("names", names).await
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Host {
     abi: abi::HostRef,
@@ -117,6 +135,7 @@ impl Host {
     }
 
     /// Adds to a counter, shown as `hearth_plugin_<name>_total{plugin="…"}`.
+    /// Of a plugin's counters, gauges and histograms 500 are kept, each set of labels counted.
     pub fn count(&self, name: &str, labels: &[(&str, &str)], by: u64) {
         self.metric(0, name, labels, by as f64);
     }
@@ -148,7 +167,7 @@ impl Host {
         self.abi.clock(1)
     }
 
-    /// Waits. Needs no runtime.
+    /// Waits, a day at most. Needs no runtime. `Stopped` when the plugin is stopped meanwhile.
     pub async fn sleep(&self, time: Duration) -> Result<()> {
         from_abi(self.abi.sleep(time.as_millis() as u64).await)
     }
@@ -162,13 +181,14 @@ impl Host {
         }
     }
 
-    /// The same, parsed.
+    /// The same, parsed. `Invalid` when it does not parse as `T`.
     pub fn property_as<T: FromStr>(&self, name: &str) -> Result<T> {
         let value = self.property(name)?;
         value.parse().map_err(|_| Error::invalid(format!("`{value}` is no value of `{name}`")))
     }
 
-    /// Sets one of the plugin's own properties, for all that its scope covers.
+    /// Sets one of the plugin's own properties, for all that its scope covers. `NotFound` when it was
+    /// not registered, `Invalid` for what it does not take.
     pub async fn set_property(&self, name: &str, value: &str) -> Result<()> {
         let call = HostCall::PropertySet { name: name.into(), value: Some(value.into()) };
         self.call(&call).await
@@ -184,15 +204,17 @@ impl Host {
         self.call(&HostCall::PropertyServer { name: name.into() }).await
     }
 
-    /// Sends a stanza. It is queued (`Full` when the queue is), routed after the current one, does
-    /// not pass the plugin's own steps, and has a bounded number of hops. `from` must be an address
-    /// of the server, of one of its accounts or of the plugin's components; without it, the server's.
+    /// Sends a stanza. It is queued (`Full` when 1024 wait), routed after the current one, does not
+    /// pass the plugin's own steps, and has a bounded number of hops. `from` must be an address of the
+    /// server, of one of its accounts or of the plugin's components; without it, the server's.
+    /// `Invalid` for another one, and for a stanza without `to`.
     pub fn route(&self, stanza: &Stanza) -> Result<()> {
         from_abi(stanza.with_ref(|stanza| self.abi.route(stanza)))
     }
 
     /// Sends an IQ of type `get` or `set` and waits for its answer, which may be of type `error`.
-    /// `Timeout` when none comes.
+    /// `Timeout` when none comes, `Full` when too many answers are awaited, `Invalid` for what no
+    /// answer can come to.
     pub async fn iq(&self, iq: Stanza, timeout: Duration) -> Result<Stanza> {
         let answer = self.abi.iq(iq.to_abi(), timeout.as_millis() as u64);
         Stanza::from_abi(from_abi(answer.await)?)
@@ -213,8 +235,10 @@ impl Host {
         People(self)
     }
 
-    /// Asks a web service. `url` of the request is the whole address; `Unavailable` when it does not
-    /// answer. Redirects are followed, at most five; bodies are bounded at 16 MiB.
+    /// Asks a web service. `url` of the request is the whole address, by http or https. `Unavailable`
+    /// when it cannot be reached, `Timeout` when it does not answer in time, `Invalid` for what cannot
+    /// be asked; an answer is an answer, whatever its status. Redirects are followed, at most five;
+    /// bodies are bounded at 16 MiB.
     pub async fn fetch(&self, mut request: HttpRequest) -> Result<HttpResponse> {
         let body = std::mem::take(&mut request.body);
         let (response, body) = self.exchange(&HostCall::HttpFetch(request), body).await?;
@@ -222,7 +246,7 @@ impl Host {
     }
 
     /// Shows a line on the console's first page until it is cleared; another one with the same key
-    /// replaces it.
+    /// replaces it. `Full` when 16 are shown, `Invalid` for more than a line.
     pub async fn notice(&self, key: &str, level: NoticeLevel, text: &str) -> Result<()> {
         let (key, text, page) = (key.into(), text.into(), String::new());
         let call = HostCall::NoticeRaise { key, level, text, page, everywhere: false };
@@ -234,7 +258,8 @@ impl Host {
         self.call(&HostCall::NoticeClear { key: key.into() }).await
     }
 
-    /// Writes an administrative act into the audit log.
+    /// Writes an administrative act into the audit log: who, what (`book.clear`), to what. `Invalid`
+    /// when one of them has more than 1024 octets.
     pub async fn audit(&self, actor: &str, action: &str, detail: &str) -> Result<()> {
         let (actor, action) = (actor.into(), action.into());
         self.call(&HostCall::Audit { actor, action, detail: detail.into() }).await

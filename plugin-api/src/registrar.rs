@@ -48,7 +48,7 @@ impl<'r> Registrar<'r> {
         from_abi(self.0.offer(offer.as_str().into(), RNone))
     }
 
-    /// A setting.
+    /// A setting. `Invalid` when its default is none of its values.
     pub fn property(&self, property: Property) -> Result<()> {
         property.check(&property.default)?;
         self.offer(&Offer::Property(property))
@@ -74,7 +74,8 @@ impl<'r> Registrar<'r> {
         self.offer(&Offer::Tab(tab))
     }
 
-    /// A page of the console.
+    /// A page of the console. An answer may take 20 seconds; an error is shown in the page's place,
+    /// `NotFound` as the console's own.
     pub fn page<S, F, R>(&self, page: Page, state: &Arc<S>, show: F) -> Result<()>
     where
         S: Send + Sync + 'static,
@@ -93,7 +94,7 @@ impl<'r> Registrar<'r> {
         })
     }
 
-    /// HTTP requests below a path.
+    /// HTTP requests below a path. An answer may take a minute.
     pub fn endpoint<S, F, R>(&self, endpoint: Endpoint, state: &Arc<S>, serve: F) -> Result<()>
     where
         S: Send + Sync + 'static,
@@ -111,7 +112,27 @@ impl<'r> Registrar<'r> {
         })
     }
 
-    /// A command.
+    /// A command. `Invalid`, `NotFound` and `Conflict` are the caller's fault, other errors the plugin's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use hearth_plugin_api::{Command, CommandCall, Registrar, Result, json::{Value, json}};
+    /// # struct Guestbook;
+    /// impl Guestbook {
+    ///     fn register_commands(self: &Arc<Self>, registrar: &Registrar<'_>) -> Result<()> {
+    ///         let arguments = json!({
+    ///             "type": "object", "required": ["entry"],
+    ///             "properties": { "entry": { "type": "string", "description": "What is written." } },
+    ///         });
+    ///         let add = Command::new("add", "Adds an entry.").arguments(arguments);
+    ///         registrar.command(add, self, Guestbook::add)
+    ///     }
+    ///
+    ///     async fn add(self: Arc<Self>, call: CommandCall) -> Result<Value> {
+    ///         Ok(json!({ "added": call.text("entry")?, "by": call.actor }))
+    ///     }
+    /// }
+    /// ```
     pub fn command<S, F, R>(&self, command: Command, state: &Arc<S>, run: F) -> Result<()>
     where
         S: Send + Sync + 'static,
@@ -122,7 +143,7 @@ impl<'r> Registrar<'r> {
     }
 
     /// Events of these kinds, one after another; `session.*` for all of a group. An event that waits
-    /// behind too many others is dropped and counted.
+    /// behind 4096 others is dropped and counted. One may take 30 seconds.
     pub fn events<S, F, R>(&self, kinds: &[&str], state: &Arc<S>, hear: F) -> Result<()>
     where
         S: Send + Sync + 'static,
@@ -133,7 +154,8 @@ impl<'r> Registrar<'r> {
         self.simple(Offer::Events { kinds }, state, hear)
     }
 
-    /// Something that is done again and again.
+    /// Something that is done again and again. One run may take five minutes; an error is logged, and
+    /// the next run comes all the same.
     pub fn timer<S, F, R>(&self, timer: Timer, state: &Arc<S>, run: F) -> Result<()>
     where
         S: Send + Sync + 'static,
@@ -187,7 +209,7 @@ impl<'r> Registrar<'r> {
         })
     }
 
-    /// Answers requests (IQs of type `get` and `set`). An error becomes `internal-server-error`; for
+    /// Answers requests (IQs of type `get` and `set`) within 30 seconds. An error becomes `internal-server-error`; for
     /// other answers see [`Stanza::error`].
     pub fn iq<S, F, R>(&self, spec: IqSpec, state: &Arc<S>, handle: F) -> Result<()>
     where
@@ -235,7 +257,8 @@ impl<'r> Registrar<'r> {
         self.add_step(&spec, SyncStep { state: state.clone(), check })
     }
 
-    /// A stanza step that waits for something. The sender's next stanza waits with it.
+    /// A stanza step that waits for something, five seconds at most. The sender's next stanza waits with
+    /// it.
     pub fn step_later<S, F, R>(&self, spec: StepSpec, state: &Arc<S>, check: F) -> Result<()>
     where
         S: Send + Sync + 'static,

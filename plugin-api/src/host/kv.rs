@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::wire::{Found, HostCall};
 
 /// The plugin's key-value store: kept in the database, the same on every node. Keys have at most 255
-/// octets, values 1 MiB.
+/// octets, values 1 MiB: beyond it is `Invalid`.
 #[derive(Debug, Clone, Copy)]
 pub struct Kv<'h>(pub(super) &'h Host);
 
@@ -40,7 +40,7 @@ impl Kv<'_> {
         Ok(found)
     }
 
-    /// At most `limit` keys that begin with `prefix` and come after `after`, in order of octets.
+    /// At most `limit` (1 to 1000) keys that begin with `prefix` and come after `after`, in order of octets.
     pub async fn keys(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>> {
         let query = Query { search: prefix.into(), after: after.into(), limit };
         self.0.call(&HostCall::KvKeys(query)).await
