@@ -383,7 +383,11 @@ fn get_text(input: &mut Bytes) -> Result<String, Unreadable> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::carrier::peer::Peer;
+    use crate::lanes::Sample;
 
     fn delta(account: &str) -> Delta {
         Delta {
@@ -399,13 +403,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_message_comes_back() {
+    /// One of each kind.
+    fn messages() -> Vec<Message> {
         let owner = Some(Member { node: 2, incarnation: 9 });
         let (topic, key) = ("room".to_owned(), "tea".to_owned());
         let body = Bytes::from_static(b"body");
         let error = Error::not_found("not here");
-        let all = [
+        vec![
             Message::Envelope { lane: 4, ticket: 5, bytes: body.clone() },
             Message::Acks(vec![Ack { ticket: 8, outcome: Outcome::Committed }]),
             Message::Deltas { seq: 1, deltas: vec![delta("a"), delta("b")] },
@@ -417,8 +421,12 @@ mod tests {
             Message::Answer { id: 1, answer: Ok(body) },
             Message::Answer { id: 2, answer: Err(error) },
             Message::Owner { topic, key, owner },
-        ];
-        for message in all {
+        ]
+    }
+
+    #[test]
+    fn every_message_comes_back() {
+        for message in messages() {
             assert_eq!(Message::decode(message.encode()), Ok(Some(message.clone())));
             // Whatever is cut off: an error or another message, never a panic.
             let octets = message.encode();
@@ -499,6 +507,50 @@ mod tests {
         for message in all {
             let longer = [&message.encode()[..], b"more"].concat();
             assert_eq!(Message::decode(longer.into()), Ok(Some(message)));
+        }
+    }
+
+    /// A message, or the sample with it, of which some octets are others, too many or not there.
+    fn damaged() -> impl Strategy<Value = Bytes> {
+        let all = messages().into_iter().map(|message| message.encode());
+        let sample = |message: Bytes| {
+            let parcels = vec![parcels(message.clone()).concat().into(), message];
+            frame(1, CONTROL, &Sample { parcels, ..Sample::default() })
+        };
+        let all: Vec<_> = all.flat_map(|message| [sample(message.clone()), message]).collect();
+        let damage =
+            prop::collection::vec((any::<prop::sample::Index>(), 0..4u8, any::<u8>()), 0..6);
+        (prop::sample::select(all), damage).prop_map(|(octets, damage)| {
+            let mut octets = octets.to_vec();
+            for (at, what, octet) in damage {
+                let at = at.index(octets.len());
+                match what {
+                    0 => octets.insert(at, octet),
+                    1 if octets.len() > 1 => drop(octets.remove(at)),
+                    2 if at > 0 => octets.truncate(at),
+                    _ => octets[at] = octet,
+                }
+            }
+            octets.into()
+        })
+    }
+
+    proptest! {
+        /// Whatever comes over a link is read or refused; `PROPTEST_CASES` looks longer.
+        #[test]
+        fn any_octets_are_read_or_refused(octets in damaged()) {
+            if let Ok((lane, sample)) = unframe(octets.clone())
+                && let Ok(sample) = Sample::decode(sample)
+            {
+                let mut again = BytesMut::new();
+                sample.encode(&mut again);
+                prop_assert_eq!(Sample::decode(again.freeze()), Ok(sample.clone()));
+                let heard = Peer::new(1).hear(lane, sample.clone(), std::time::Duration::ZERO);
+                prop_assert!(heard.messages.len() + heard.unreadable <= sample.parcels.len());
+            }
+            if let Ok(Some(message)) = Message::decode(octets) {
+                prop_assert_eq!(Message::decode(message.encode()), Ok(Some(message)));
+            }
         }
     }
 }

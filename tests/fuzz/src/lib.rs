@@ -20,6 +20,7 @@ pub const ALL: &[Target] = &[
     Target { name: "address", run: targets::address, seeds: targets::ADDRESSES },
     Target { name: "sasl", run: targets::sasl, seeds: targets::MESSAGES },
     Target { name: "proxy", run: targets::proxy, seeds: targets::PROXY_HEADERS },
+    Target { name: "envelope", run: targets::envelope, seeds: targets::ENVELOPES },
     Target { name: "signature", run: targets::signature, seeds: targets::FILES },
 ];
 

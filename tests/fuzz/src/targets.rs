@@ -10,6 +10,7 @@ use hearth::jid::Jid;
 use hearth::net::proxy_protocol;
 use hearth::ns;
 use hearth::plugin_host::signature;
+use hearth::router::cluster::codec;
 use hearth::stanza::{AddressMemo, Parsed, RootNamespace, parse};
 use hearth::xml::{
     ContentNamespace, Element, Frame, FrameLimits, Framer, StreamContext, StreamHeader,
@@ -181,6 +182,26 @@ pub fn proxy(data: &[u8]) -> bool {
         }
         Err(_) => false,
     }
+}
+
+pub const ENVELOPES: &[&[u8]] = &[
+    b"\x01\0\x01\x05a@b/c\x01\0\0\x07\0\0\0\0\x06a@b/c\x06d@e/f\x02i\x03en\x0f<body>hi</body>\0",
+    b"\x01\x032222222222222222\x02\x03a@b\x03g@b\x05\x01\0\0\0\0\0\x02\0\x06d@e/f\0\0\0\x01\x0e<x xmlns='u'/>",
+];
+
+/// A stanza of another node: what was read is written, and read again as the same.
+pub fn envelope(data: &[u8]) -> bool {
+    let Ok(letter) = codec::decode(data) else { return false };
+    let write = |letter: &codec::Letter| {
+        let mut rendered = Vec::new();
+        letter.stanza.render(None, RootNamespace::Inherited, &mut rendered);
+        let addresses = letter.recipients.iter();
+        (codec::encode(addresses, letter.to, letter.id, &letter.stanza), rendered)
+    };
+    let (octets, rendered) = write(&letter);
+    let again = codec::decode(&octets).expect("it is our own");
+    assert_eq!(write(&again), (octets, rendered));
+    true
 }
 
 pub const FILES: &[&[u8]] = &[b"a file without a signature", b""];

@@ -17,7 +17,7 @@ const OWN_ADDRESS: u8 = 1;
 const HAS_ID: u8 = 2;
 
 /// Recipients that one envelope may name.
-pub(super) const MAX_RECIPIENTS: usize = 500;
+pub const MAX_RECIPIENTS: usize = 500;
 
 /// The kinds by the number that stands for them: only ever add to the end.
 const KINDS: [Kind; 17] = [
@@ -55,7 +55,7 @@ pub enum CodecError {
 
 /// A stanza for some sessions of one node.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub struct Letter {
     /// Full addresses; or bare ones, when the node that gets it chooses the sessions.
     pub recipients: SmallVec<[Jid; 1]>,
     pub to: ToOverride,
@@ -65,7 +65,7 @@ pub(super) struct Letter {
 }
 
 /// Writes `stanza` for the sessions with these full addresses, or for these accounts.
-pub(super) fn encode<'j>(
+pub fn encode<'j>(
     recipients: impl ExactSizeIterator<Item = &'j Jid>,
     to: ToOverride,
     id: Option<StanzaId>,
@@ -125,7 +125,7 @@ fn maybe(out: &mut Vec<u8>, value: Option<&str>) {
 }
 
 /// Reads what [`encode`] wrote.
-pub(super) fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
+pub fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
     let mut reader = Reader(octets);
     match reader.octet()? {
         VERSION => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-mod codec;
+pub mod codec;
 mod endings;
 mod inbound;
 mod keys;
