@@ -45,6 +45,12 @@ def test_the_pages_speak_german(german, path):
     german.look((path.strip("/").replace("/", "-") or "dashboard") + "-german")
 
 
+@pytest.mark.parametrize("topic", ["plugins", "users"])
+def test_the_help_is_fit_to_be_read(german, topic):
+    page = german.open(f"/help/{topic}")
+    expect(page.get_by_role("heading", name="Hilfe")).to_be_visible()
+
+
 def test_what_is_refused_is_said_in_german(german):
     german.forgive("422")
     page = german.go("/create/user")

@@ -134,6 +134,9 @@ def test_a_backup_is_made_and_deleted(console):
     page.get_by_role("button", name="Back up as text").click()
     expect(page.get_by_text("is written.")).to_be_visible()
     row = page.get_by_role("row").filter(has_text=".jsonl").first
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    assert ".jsonl" in download.value.path().read_text()
     console.look("server-database-backup")
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
@@ -143,6 +146,7 @@ def test_a_backup_is_made_and_deleted(console):
 def test_the_log_is_live_and_its_levels_change(console):
     page = console.go("/server/logs")
     log = page.get_by_role("log")
+    expect(page.get_by_label("Level").last).to_have_value("info")
     page.get_by_label("Module").last.fill("hearth::session")
     page.get_by_label("Level").last.select_option("debug")
     page.get_by_role("button", name="Set the level").click()

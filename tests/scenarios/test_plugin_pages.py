@@ -52,6 +52,17 @@ def test_a_plugin_brings_tabs_and_takes_them_away(own_console):
     own_console.look("plugin-page-stopped")
 
 
+def test_a_plugin_is_disabled_after_a_question(guest):
+    page = guest.go("/plugins/trial")
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("dialog")).to_contain_text("stays off until")
+    guest.look("plugin-disable")
+    assert guest.server.api("GET", "/plugins/trial")["state"] == "running"
+    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("button", name="Enable")).to_be_visible()
+    assert guest.server.api("GET", "/plugins/trial")["state"] == "disabled"
+
+
 def test_a_page_gets_what_its_form_sends(guest):
     page = guest.go("/plugins/trial/form/below?a=1%262")
     asked = given(guest)

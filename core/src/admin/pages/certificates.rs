@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::form::Form;
+use super::text::Catalogue;
 use super::visit::{show, show_refused};
 use super::{Frame, Refusal, Route, Visit, list};
 use crate::http::Response;
@@ -32,6 +33,14 @@ struct Certificate {
     key: String,
     fingerprint: String,
     self_signed: bool,
+}
+
+impl Certificate {
+    /// Less than none when it has expired.
+    fn days(&self, language: &Catalogue) -> String {
+        u64::try_from(self.days_left)
+            .map_or_else(|_| self.days_left.to_string(), |days| language.count(days))
+    }
 }
 
 #[derive(Deserialize)]

@@ -55,6 +55,8 @@ struct Logs {
     directives: Directives,
     /// Where the lines to come are had.
     stream: String,
+    /// Where what is kept of the log is had as a file.
+    csv: String,
     level: String,
     target: String,
     search: String,
@@ -125,23 +127,29 @@ async fn shown(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return list::csv(&visit, &["logs"], &FILTERS).await;
     }
-    show(page(&visit, Form::default()).await?)
+    show(page(&visit, None).await?)
 }
 
-async fn page(visit: &Visit, form: Form) -> Result<Logs, Refusal> {
+async fn page(visit: &Visit, form: Option<Form>) -> Result<Logs, Refusal> {
     let filters = filters(visit);
     let Tail { items, last, levels } = read(visit, &filters, &[("limit", FIRST)]).await?;
-    let after = ("after", last.to_string());
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let stream = query.extend_pairs(filters.iter().chain([&after])).finish();
+    let link = |more: (&'static str, String)| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(filters.iter().chain([&more])).finish()
+    };
+    let directives = Directives::parse(&levels);
+    // Whoever only presses the button changes nothing.
+    let unchanged = || Form::filled([("module_level", directives.all.clone())]);
+    let form = form.unwrap_or_else(unchanged);
     let own = |name: &str| visit.query.get(name).to_owned();
     let level = |level: &&str| ((*level).to_owned(), (*level).to_owned());
     Ok(Logs {
         page: visit.frame("logs"),
         form,
         lines: items,
-        directives: Directives::parse(&levels),
-        stream: format!("/server/logs/stream?{stream}"),
+        directives,
+        stream: format!("/server/logs/stream?{}", link(("after", last.to_string()))),
+        csv: format!("{PATH}?{}", link(("format", "csv".to_owned()))),
         level: own("level"),
         target: own("target"),
         search: own("search"),
@@ -155,7 +163,7 @@ async fn set_level(visit: Visit) -> Result<Response, Refusal> {
     let is_module = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     if !target.chars().all(is_module) {
         let form = Form::sent(&visit.form).refuse("module", visit.t("logs.bad_module"));
-        return show_refused(page(&visit, form).await?);
+        return show_refused(page(&visit, Some(form)).await?);
     }
     let Tail { levels, .. } = read(&visit, &[], &[("limit", "1")]).await?;
     let mut directives = Directives::parse(&levels);
@@ -165,7 +173,7 @@ async fn set_level(visit: Visit) -> Result<Response, Refusal> {
         Ok(_) => visit.done(PATH, visit.t("logs.level_set")),
         Err(problem) => {
             let form = Form::sent(&visit.form).refuse("module", problem.to_string());
-            show_refused(page(&visit, form).await?)
+            show_refused(page(&visit, Some(form)).await?)
         }
     }
 }
