@@ -190,7 +190,7 @@ def test_panics_are_answered_and_too_many_disable_the_plugin(server):
         with pytest.raises(AssertionError, match="on purpose"):
             run(server, "panic")
     wait_until(lambda: server.api("GET", "/plugins/trial")["state"] == "faulty", "it is disabled")
-    assert "3 faults" in server.api("GET", "/plugins/trial")["report"]
+    assert "faults: 3;" in server.api("GET", "/plugins/trial")["report"]
     assert server.api("POST", "/plugins/trial/enable")["state"] == "running"
 
 

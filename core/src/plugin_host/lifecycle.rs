@@ -197,7 +197,7 @@ impl PluginHost {
         self.halt(&id).await;
         let Ok(row) = self.row(&id).await else { return };
         let report = Some(format!(
-            "disabled after {faults} faults; the last: {}",
+            "disabled, faults: {faults}; the last: {}",
             last.unwrap_or_else(|| "unknown".to_owned())
         ));
         let (standing, since) = (Standing::Faulty, self.clock.now());
