@@ -53,7 +53,7 @@ def shows(page, nodes, state: str = "member") -> None:
     """The table has exactly these nodes, all in this state."""
     expect(node_table(page).locator("tbody tr")).to_have_count(len(nodes), timeout=30_000)
     for node in nodes:
-        row = node_table(page).get_by_role("row").filter(has=page.get_by_role("rowheader", name=re.compile(f"^{node.number}\\b")))
+        row = node_table(page).get_by_role("row").filter(has=page.get_by_role("rowheader", name=re.compile(f"^{node.number:08x}\\b")))
         expect(row.locator(".badge")).to_contain_text(state, timeout=30_000)
 
 
@@ -81,7 +81,7 @@ def test_three_machines_become_a_cluster(cluster, consoles):
     romeo.message(juliet, "one server")
     juliet.expect_message("one server", from_=romeo)
     for node in cluster:
-        row = node_table(page).get_by_role("row").filter(has_text=str(node.number))
+        row = node_table(page).get_by_role("row").filter(has_text=f"{node.number:08x}")
         expect(row.first).to_contain_text("MiB", timeout=30_000)
     first.look("cluster-clustering")
     go_to(first, "Enterprise", "Overview")
@@ -99,7 +99,7 @@ def test_three_machines_become_a_cluster(cluster, consoles):
     romeo.message(juliet, "nobody noticed")
     juliet.expect_message("nobody noticed", from_=romeo)
 
-    row = node_table(page).get_by_role("row").filter(has_text=str(cluster[2].number))
+    row = node_table(page).get_by_role("row").filter(has_text=f"{cluster[2].number:08x}")
     row.get_by_role("button", name="Drain").click()
     expect(row.get_by_role("button", name="Stop draining")).to_be_visible(timeout=30_000)
     first.look("cluster-draining")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
 use super::overview::events;
-use super::{Language, answered, button, fact, sentence, table, time_text, unknown_form};
+use super::{Language, answered, button, fact, number, sentence, table, unknown_form};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -127,7 +127,7 @@ const HEADS: [[&str; 2]; 10] = [
     ["Node", "Knoten"],
     ["State", "Zustand"],
     ["", ""],
-    ["Joined (UTC)", "Beigetreten (UTC)"],
+    ["Joined", "Beigetreten"],
     ["Clients", "Clients"],
     ["Messages", "Nachrichten"],
     ["Memory", "Speicher"],
@@ -165,7 +165,7 @@ fn node_line(
     let figure = |name: &str, unit: fn(i64) -> String| {
         node.figure(name).map_or_else(|| "–".to_owned(), unit)
     };
-    let number = |name: &str| figure(name, |value| value.to_string());
+    let count = |name: &str| figure(name, |value| value.to_string());
     let (badge, state) = match (node.is_here(), node.about.state) {
         (false, _) => ("bad", language.say("does not answer", "antwortet nicht")),
         // The view is newer than its row.
@@ -175,19 +175,19 @@ fn node_line(
         (true, state) => ("", language.state(state)),
     };
     let cells = [
-        joined_ms.filter(|_| node.is_member).map_or("–".to_owned(), |ms| time_text(*ms)),
-        number("sessions"),
-        number("messages"),
+        joined_ms.filter(|_| node.is_member).map_or("–".to_owned(), |ms| xml::time(*ms)),
+        count("sessions"),
+        count("messages"),
         figure("memory_bytes", |octets| format!("{}\u{a0}MiB", octets >> 20)),
         figure("cpu_ms", |ms| format!("{}.{}\u{a0}s", ms / 1000, ms % 1000 / 100)),
-        format!("{} / {}", number("s2s_in"), number("s2s_out")),
-        number("rooms"),
+        format!("{} / {}", count("s2s_in"), count("s2s_out")),
+        count("rooms"),
     ];
     let cells = cells.map(|cell| format!("<td>{cell}</td>")).concat();
     format!(
         "<tr><th scope='row'>{} <small class='faint'>{}<br>{}</small></th>\
          <td><span class='badge {badge}'>{state}</span> {}</td><td class='acts'>{}</td>{cells}</tr>",
-        node.id,
+        number(node.id),
         xml::escaped(&node.about.name),
         xml::escaped(&node.about.addresses.join(" ")),
         xml::escaped(&node.about.refused),
@@ -213,7 +213,7 @@ fn versions(language: Language, nodes: &[Node]) -> String {
     let names: BTreeSet<&String> =
         nodes.iter().flat_map(|node| node.about.versions.keys()).collect();
     let heads: String =
-        nodes.iter().map(|node| format!("<th scope='col'>{}</th>", node.id)).collect();
+        nodes.iter().map(|node| format!("<th scope='col'>{}</th>", number(node.id))).collect();
     let row = |name: &str, version: &dyn Fn(&Node) -> Option<String>| {
         let first = nodes.first().and_then(version);
         let cell = |node: &Node| {

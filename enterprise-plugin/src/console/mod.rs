@@ -9,8 +9,6 @@ mod text;
 mod tests;
 
 use hearth_plugin_api::{Error, NoticeLevel, PageRequest, PageResponse, Result};
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 pub use text::Language;
 
@@ -48,11 +46,9 @@ fn table(label: &str, rows: &str) -> String {
     )
 }
 
-/// A time of the database for people, in UTC.
-fn time_text(ms: i64) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let time = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000)).ok();
-    time.and_then(|time| time.format(&form).ok()).unwrap_or_default()
+/// A node's number, as the rest of the console and the logs write it.
+fn number(node: u32) -> String {
+    format!("<code>{node:08x}</code>")
 }
 
 /// A form of the page that the page does not have.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
-use super::{Language, fact, table, time_text};
+use super::{Language, fact, number, table};
 use crate::live::{Node, SLOTS};
 use crate::plugin::Enterprise;
 use crate::store::{self, Logged};
@@ -60,7 +60,7 @@ fn users_per_node(language: Language, nodes: &[Node]) -> String {
              <svg class='chart' viewBox='0 0 {WIDTH} 20' preserveAspectRatio='none' role='img' \
              aria-label='{shown}'><rect class='bar' width='{width:.1}' height='20'/></svg></td>\
              <td>{shown}</td></tr>",
-            node.id,
+            number(node.id),
             xml::escaped(&node.about.name),
         )
     };
@@ -128,16 +128,16 @@ pub(super) fn events(language: Language, log: &[Logged]) -> String {
         let epoch = if line.epoch == 0 { String::new() } else { line.epoch.to_string() };
         format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{epoch}</td></tr>",
-            time_text(line.at_ms),
-            line.node,
+            xml::time(line.at_ms),
+            number(line.node),
             xml::escaped(language.event(&line.event)),
             xml::escaped(&line.detail),
         )
     };
     let rows: String = log.iter().map(row).collect();
     let heads = match language {
-        Language::English => ["Time (UTC)", "Node", "Event", "Reason", "Epoch"],
-        Language::German => ["Zeit (UTC)", "Knoten", "Ereignis", "Grund", "Epoche"],
+        Language::English => ["Time", "Node", "Event", "Reason", "Epoch"],
+        Language::German => ["Zeit", "Knoten", "Ereignis", "Grund", "Epoche"],
     };
     let heads = heads.map(|head| format!("<th scope='col'>{head}</th>")).concat();
     format!(

@@ -161,7 +161,10 @@ fn the_status_tells_who_belongs_to_the_cluster() {
     assert!(shown.contains("joined"), "the log");
     assert!(shown.contains("10.0.0.2:7447") && shown.contains("protocol between nodes"), "{shown}");
     let joined = block_on(store::joined(&server.host())).expect("times");
-    assert!(shown.matches(&super::time_text(joined[&2])).count() >= 2, "in its row and the log");
+    assert!(
+        shown.matches(&hearth_plugin_api::xml::time(joined[&2])).count() >= 2,
+        "in its row and the log"
+    );
 }
 
 #[test]
