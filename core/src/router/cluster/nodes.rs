@@ -309,10 +309,13 @@ impl Nodes {
         let Some(router) = self.router() else { return };
         let mut out = returned(unsent);
         out.routes.extend(errors);
-        router.perform(&mut out).await;
-        if announce {
-            router.im.node_gone(node, &gone).await;
-        }
+        let tell = async {
+            if announce {
+                router.im.node_gone(node, &gone).await;
+            }
+        };
+        // Contacts need not wait until the last message is stored.
+        tokio::join!(router.perform(&mut out), tell);
     }
 
     /// The sessions that a run of a node had. They are remembered for a while: whoever was to tell of
