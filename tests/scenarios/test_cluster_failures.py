@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -108,35 +109,35 @@ def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property
 def test_a_hundred_log_in_per_second_while_a_node_joins(clusters, tmp_path, record_property):
     """Spread over the nodes by the balancer: no login fails, and every node knows of all of them."""
     cluster = clusters(3)
-    balancer, late = Balancer(tmp_path, cluster), cluster[2]
-    late.stop()
-    cluster.wait_formed(*others(cluster, late))
-    crowd = Stage(balancer)
-    users = [crowd.user("crowd") for _ in range(25)]
-    began = time.monotonic()
+    late = cluster[2]
+    with closing(Balancer(tmp_path, cluster)) as balancer, closing(Stage(balancer)) as crowd:
+        late.stop()
+        cluster.wait_formed(*others(cluster, late))
+        users = [crowd.user("crowd") for _ in range(25)]
+        began = time.monotonic()
 
-    def log_in(number: int) -> float:
-        time.sleep(max(0, began + number / 100 - time.monotonic()))
-        crowd.login(users[number % len(users)], Login(resource=f"place {number}"))
-        return time.monotonic()
+        def log_in(number: int) -> float:
+            time.sleep(max(0, began + number / 100 - time.monotonic()))
+            crowd.login(users[number % len(users)], Login(resource=f"place {number}"))
+            return time.monotonic()
 
-    with ThreadPoolExecutor(16) as pool:
-        logins = [pool.submit(log_in, number) for number in range(600)]
-        late.start()
-        cluster.wait_formed()
-        joined = time.monotonic()
-        done = [login.result() for login in logins]
-    rate = len(done) / (max(done) - began)
-    record_property("count", f"{len(done)} logins, {rate:.0f} per second, the node was there after {joined - began:.1f} s")
+        with ThreadPoolExecutor(16) as pool:
+            logins = [pool.submit(log_in, number) for number in range(600)]
+            late.start()
+            cluster.wait_formed()
+            joined = time.monotonic()
+            done = [login.result() for login in logins]
+        rate = len(done) / (max(done) - began)
+        record_property(
+            "count", f"{len(done)} logins, {rate:.0f} per second, the node was there after {joined - began:.1f} s"
+        )
 
-    def sessions() -> list[int]:
-        return [member["sessions"] for member in late.status()["members"]]
+        def sessions() -> list[int]:
+            return [member["sessions"] for member in late.status()["members"]]
 
-    wait_until(lambda: sum(sessions()) == len(done), "all are counted")
-    assert all(sessions()), "each node took some"
-    cluster.check_directories()
-    crowd.close()
-    balancer.close()
+        wait_until(lambda: sum(sessions()) == len(done), "all are counted")
+        assert all(sessions()), "each node took some"
+        cluster.check_directories()
 
 
 @ARCHIVES

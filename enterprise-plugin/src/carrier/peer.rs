@@ -145,15 +145,14 @@ impl Peer {
 
 impl Sessions {
     /// Keeps a part of a directory.
-    pub fn part(&mut self, mut sessions: Vec<Delta>) {
-        self.parts.append(&mut sessions);
+    pub fn part(&mut self, sessions: Vec<Delta>) {
+        self.parts.extend(sessions);
     }
 
     /// The whole of a directory, with what ends it.
-    pub fn whole(&mut self, mut last: Vec<Delta>) -> Vec<Delta> {
-        let mut all = std::mem::take(&mut self.parts);
-        all.append(&mut last);
-        all
+    pub fn whole(&mut self, last: Vec<Delta>) -> Vec<Delta> {
+        self.part(last);
+        std::mem::take(&mut self.parts)
     }
 
     /// Core has the directory; gives the changes that arrived before it.

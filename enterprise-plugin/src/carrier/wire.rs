@@ -387,7 +387,6 @@ mod tests {
 
     use super::*;
     use crate::carrier::peer::Peer;
-    use crate::lanes::Sample;
 
     fn delta(account: &str) -> Delta {
         Delta {

@@ -1,8 +1,8 @@
 //! Links between all nodes, each with each: TLS over TCP, both ends proven by the cluster's authority.
 //! Every node calls every other one and speaks on the connection that it made; a link is there when both
 //! have called. So each way is proven, and no connection has to win over another. What cannot be sent at
-//! once is dropped: a node that hangs holds up nobody. They are served where they are opened, on the
-//! thread of membership and carrier: no message waits for one thread to wake another.
+//! once is dropped: a node that hangs holds up nobody. They are served on the
+//! thread of membership and carrier: between these and a socket no thread has to wake another.
 
 mod call;
 mod frame;
