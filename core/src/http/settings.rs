@@ -39,7 +39,7 @@ static HANDSHAKE_TIMEOUT: Property<Duration> = Property::new(
 static TRUSTED_PROXIES: Property<Vec<String>> = Property::new(
     "http.trusted-proxies",
     Vec::new,
-    "Addresses of proxies in front of the HTTP ports, whose `X-Forwarded-For` and `X-Forwarded-Proto` \
+    "Addresses of proxies in front of the HTTP ports, whose X-Forwarded-For and X-Forwarded-Proto \
      are believed. Without them every visitor of a proxy counts as the proxy.",
 )
 .within("IP addresses", |proxies| proxies.iter().all(|proxy| proxy.parse::<IpAddr>().is_ok()));
