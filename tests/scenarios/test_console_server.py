@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from console.browser import NARROW
 from playwright.sync_api import expect
 
 PAGES = [
@@ -141,6 +142,16 @@ def test_a_backup_is_made_and_deleted(console):
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".toast")).to_contain_text("deleted")
+
+
+@pytest.mark.parametrize("path", ["/", "/server/information"])
+def test_the_ports_fit_a_narrow_screen(console, path):
+    page = console.go(path)
+    page.set_viewport_size(NARROW)
+    table = page.locator(".ports")
+    expect(table.get_by_role("row").nth(1)).to_be_visible()
+    hidden = table.evaluate("it => it.scrollWidth - it.clientWidth")
+    assert hidden == 0, f"{hidden} px of the table are out of sight"
 
 
 def test_the_log_is_live_and_its_levels_change(console):
