@@ -186,3 +186,18 @@ def test_the_audit_log_is_filtered_and_exported(console, user):
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "id,at,node,actor,action,target"
     assert len(lines) == 2
+
+
+def test_a_time_that_is_none_is_refused_beside_its_field(console):
+    console.forgive("422")
+    page = console.go("/server/audit?actor=somebody&from=nonsense&to=2030-12-31T18:00:00Z")
+    expect(page.locator("#from-error")).to_contain_text("write a time as 2030-12-31T18:00:00Z")
+    expect(page.get_by_label("From")).to_have_value("nonsense")
+    expect(page.get_by_label("Until")).to_have_value("2030-12-31T18:00:00Z")
+    expect(page.get_by_label("Actor")).to_have_value("somebody")
+    console.look("server-audit-refused")
+    page.get_by_label("From").fill("2020-01-01T00:00:00Z")
+    page.get_by_label("Actor").fill("")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_label("From")).to_have_attribute("type", "datetime-local")
+    expect(page.get_by_role("row").nth(1)).to_be_visible()

@@ -4,9 +4,9 @@ use askama::Template;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::form::Fields;
+use super::form::{Fields, Form};
 use super::list::{self, List};
-use super::visit::show;
+use super::visit::{show, show_refused};
 use super::{Frame, Refusal, Route, Visit};
 use crate::http::Response;
 
@@ -29,18 +29,13 @@ struct Act {
 #[template(path = "audit.html")]
 struct Audit {
     page: Frame,
-    list: List<Act>,
-}
-
-impl Audit {
-    /// As `datetime-local` takes it.
-    fn moment(&self, name: &str) -> &str {
-        let text = self.list.value(name);
-        text.get(..16).unwrap_or(text)
-    }
+    form: Form,
+    /// `None`: what was asked for was refused.
+    list: Option<List<Act>>,
 }
 
 async fn list(visit: Visit) -> Result<Response, Refusal> {
+    let form = Form::sent(&visit.query);
     let moment = |(name, value): (String, String)| match &*name {
         "from" | "to" => (name, super::form::moment(&value)),
         _ => (name, value),
@@ -50,6 +45,12 @@ async fn list(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return list::csv(&visit, &["audit"], FILTERS).await;
     }
-    let list = List::read(&visit, &["audit"], FILTERS).await?;
-    show(Audit { page: visit.frame("audit"), list })
+    let page = visit.frame("audit");
+    match List::read(&visit, &["audit"], FILTERS).await {
+        Ok(list) => show(Audit { page, form, list: Some(list) }),
+        Err(problem) if problem.field().is_some_and(|field| FILTERS.contains(&field)) => {
+            show_refused(Audit { page, form: form.refuse_by(&problem), list: None })
+        }
+        Err(problem) => Err(problem.into()),
+    }
 }
