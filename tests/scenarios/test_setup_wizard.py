@@ -206,6 +206,11 @@ def test_a_second_node_joins_and_stands_by(first_start, wizard, postgres):
     status, _, text = ask(two, "/readyz")
     assert status == 503 and "standby" in text
     assert [user["name"] for user in two.api("GET", "/users")["items"]] == ["admin"]
+    page = second.sign_in()
+    expect(page.locator(".note").filter(has_text="on standby")).to_contain_text("serves this database")
+    second.look("dashboard-standby")
+    page.get_by_role("link", name="What to do").click()
+    expect(page.get_by_role("heading", name="When the node is on standby")).to_be_visible()
     one.kill()
     wait_until(two.serves, "the second node takes over", 60)
 
