@@ -48,13 +48,18 @@ impl Api {
                 Err(problem) => Some((Err(problem), None)),
             }
         });
-        let head = row(columns.iter().map(|column| (*column).to_owned()));
-        let start = futures_util::stream::iter([Ok(Bytes::from(head)), Ok(first)]);
+        let start = futures_util::stream::iter([Ok(head(columns)), Ok(first)]);
         Ok(Export { name, pages: Mutex::new(start.chain(rest).boxed()) })
     }
 }
 
 impl Export {
+    /// A short table that is part of a greater answer: all its `items` are there already.
+    pub fn of(name: &str, columns: &[&str], items: &Value) -> Export {
+        let all = futures_util::stream::iter([Ok(head(columns)), Ok(lines(columns, items))]);
+        Export { name: name.to_owned(), pages: Mutex::new(all.boxed()) }
+    }
+
     /// All of it.
     pub async fn collect(self) -> Result<String, Problem> {
         let lines: Vec<Bytes> = self.try_collect().await?;
@@ -101,13 +106,22 @@ impl Pages {
         asked.query.extend(self.next.take().map(|next| ("after".to_owned(), next)));
         let Answer { body, .. } = self.api.perform(self.actor.clone(), asked).await?;
         let page = body.unwrap_or_default();
-        let items = page["items"].as_array().into_iter().flatten();
-        let lines: String =
-            items.map(|item| row(columns.iter().map(|c| cell(&item[*c])))).collect();
+        let lines = lines(columns, &page["items"]);
         self.next = page["next"].as_str().map(str::to_owned);
         let more = self.next.is_some();
-        Ok((lines.into(), more.then_some(self)))
+        Ok((lines, more.then_some(self)))
     }
+}
+
+/// The names of the columns.
+fn head(columns: &[&str]) -> Bytes {
+    row(columns.iter().map(|column| (*column).to_owned())).into()
+}
+
+fn lines(columns: &[&str], items: &Value) -> Bytes {
+    let items = items.as_array().into_iter().flatten();
+    let lines: String = items.map(|item| row(columns.iter().map(|c| cell(&item[*c])))).collect();
+    lines.into()
 }
 
 /// The text of a value. What a spreadsheet would take for a formula gets a quotation mark before
@@ -164,6 +178,15 @@ mod tests {
         for (value, text) in rows {
             assert_eq!(cell(&value), text, "{value}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_table_within_an_answer_has_its_head_and_its_rows() {
+        let items = json!([{ "name": "c2s", "port": 5222, "tls": "starttls" }, { "name": "a,b" }]);
+        let told = Export::of("listeners", &["name", "port"], &items).collect().await;
+        assert_eq!(told.expect("nothing fails"), "name,port\r\nc2s,5222\r\n\"a,b\",\r\n");
+        let none = Export::of("listeners", &["name"], &json!([])).collect().await;
+        assert_eq!(none.expect("nothing fails"), "name\r\n");
     }
 
     #[test]

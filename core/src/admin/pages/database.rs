@@ -138,11 +138,23 @@ impl Page {
 
 async fn shown(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
-        return list::csv(&visit, &["backups"], &[]).await;
+        return table(&visit).await;
     }
     let database = visit.read(&["database"], &[]).await?;
     let backups = visit.read(&["backups"], &[]).await?;
     show(Page { page: visit.frame("database"), database, backups })
+}
+
+/// One of the page's tables as a file; the backups when none is named.
+async fn table(visit: &Visit) -> Result<Response, Refusal> {
+    let (at, columns): (_, &[&str]) = match visit.query.get("table") {
+        "migrations" => ("/migrations", &["feature", "number", "name", "at"]),
+        "slow_statements" => {
+            ("/figures/slow_statements", &["milliseconds", "seconds_ago", "statement"])
+        }
+        _ => return list::csv(visit, &["backups"], &[]).await,
+    };
+    list::csv_within(visit, &["database"], at, columns).await
 }
 
 async fn begin(visit: Visit) -> Result<Response, Refusal> {

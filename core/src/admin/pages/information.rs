@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::text::Catalogue;
 use super::visit::show;
-use super::{Frame, Refusal, Route, Visit};
+use super::{Frame, Refusal, Route, Visit, list};
 use crate::http::Response;
 
 pub const ROUTES: &[Route] =
@@ -91,6 +91,10 @@ struct Information {
 }
 
 async fn shown(visit: Visit) -> Result<Response, Refusal> {
+    if list::wants_csv(&visit) {
+        let columns = &["name", "port", "tls"];
+        return list::csv_within(&visit, &["server"], "/listeners", columns).await;
+    }
     let server: Server = visit.read(&["server"], &[("process", "true")]).await?;
     let listener = |listener: &Listener| {
         let name = match listener.name.as_str() {

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Refusal, Visit};
-use crate::admin::api::Problem;
+use crate::admin::api::{Export, Problem};
 use crate::http::Response;
 
 /// How many rows a page shows.
@@ -106,6 +107,20 @@ pub async fn csv(
     let asked = asked(visit, filters);
     let query = asked.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
     Ok(visit.export(segments, &query).await?)
+}
+
+/// A table within an answer of the API as a file: `at` is the JSON Pointer (RFC 6901) of its rows, whose
+/// last segment names the file.
+pub async fn csv_within(
+    visit: &Visit,
+    segments: &[&str],
+    at: &str,
+    columns: &[&str],
+) -> Result<Response, Refusal> {
+    let answer: Value = visit.read(segments, &[]).await?;
+    let name = at.rsplit('/').next().unwrap_or_default();
+    let rows = answer.pointer(at).unwrap_or(&Value::Null);
+    Ok(Export::of(name, columns, rows).into_response())
 }
 
 #[cfg(test)]
