@@ -31,6 +31,14 @@ def given(console) -> dict:
     return json.loads(console.page.locator("#given").inner_text())
 
 
+def test_the_plugins_are_exported(guest):
+    page = guest.go("/plugins")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", "trial"]
+
+
 def test_a_plugin_brings_tabs_and_takes_them_away(own_console):
     own_console.go("/plugins")
     assert "Trial" not in tabs(own_console)

@@ -471,6 +471,8 @@ async fn lists_are_had_as_csv(test: TestDb) {
     assert!(lines[1].starts_with("'=sum,'=sum@example.org,"), "{told}");
     assert!(lines[2].starts_with("juliet,juliet@example.org,"), "{told}");
     assert_eq!(lines.len(), 3);
+    let (_, told) = console.call(Method::GET, "/plugins?format=csv", None).await;
+    assert!(told.as_str().expect("no JSON").starts_with("id,name,version,"), "{told}");
     let (status, _) = console.call(Method::GET, "/server?format=csv", None).await;
     assert_eq!(status, StatusCode::OK, "what is no list stays as it is");
 }

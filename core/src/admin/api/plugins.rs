@@ -10,7 +10,7 @@ use crate::plugin_host::signature::PublicKey;
 use crate::plugin_host::{Data, PluginError};
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/plugins", |call| Box::pin(list(call))),
+    Route::list("/plugins", COLUMNS, |call| Box::pin(list(call))),
     Route::new(Method::POST, "/plugins", |call| Box::pin(not_multipart(call))),
     Route::new(Method::GET, "/plugins/{id}", |call| Box::pin(get(call))),
     Route::new(Method::DELETE, "/plugins/{id}", |call| Box::pin(remove(call))),
@@ -21,6 +21,22 @@ pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/plugin-keys", |call| Box::pin(keys(call))),
     Route::new(Method::POST, "/plugin-keys", |call| Box::pin(trust(call))),
     Route::new(Method::DELETE, "/plugin-keys/{name}", |call| Box::pin(distrust(call))),
+];
+
+const COLUMNS: &[&str] = &[
+    "id",
+    "name",
+    "version",
+    "author",
+    "description",
+    "licence",
+    "state",
+    "faults",
+    "report",
+    "signature",
+    "sha256",
+    "since",
+    "installed_by",
 ];
 
 #[derive(Deserialize)]
