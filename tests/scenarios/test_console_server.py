@@ -174,6 +174,14 @@ def test_the_steps_of_the_schema_are_exported(console):
     assert len(lines) == steps.get_by_role("row").count()
 
 
+def test_slow_statements_are_exported(console):
+    # Their table is there only when one was slow, which no test can have at will.
+    path = "/server/database?format=csv&table=slow_statements"
+    answer = console.context.request.get(console.origin + path)
+    assert "slow_statements.csv" in answer.headers["content-disposition"]
+    assert answer.text().splitlines()[0] == "milliseconds,seconds_ago,statement"
+
+
 def test_the_log_is_live_and_its_levels_change(console):
     page = console.go("/server/logs")
     log = page.get_by_role("log")
