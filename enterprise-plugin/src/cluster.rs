@@ -23,6 +23,8 @@ use crate::tasks::Tasks;
 pub const LISTEN: &str = "listen";
 /// From one tick to the next.
 const TICK: Duration = Duration::from_millis(100);
+/// A tick that comes later by this much was held up.
+const LATE: Duration = Duration::from_secs(1);
 /// When the database or the address is not there at the start.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -159,6 +161,11 @@ impl Enterprise {
             if Instant::now() < due {
                 driver.talk(false);
                 continue;
+            }
+            if due.elapsed() > LATE {
+                // This process was stopped for a while: the links are read first, as what waits there tells
+                // what became of messages, and this tick may well put the node out.
+                tokio::task::yield_now().await;
             }
             due = Instant::now() + TICK;
             let about = self.about().clone();

@@ -252,19 +252,20 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         }
     }
 
-    /// What came that is no word of membership.
+    /// What came that is no word of membership. What came to the run before this one is heard still: it
+    /// may tell what became of messages.
     fn hear(&self, now: Duration) -> Vec<(Member, Bytes)> {
         let me = self.core.me();
         let inner = &mut *self.inner();
-        self.mind_engine(inner, me, now);
-        let Some((_, engine)) = &inner.engine else { return Vec::new() };
-        let events = engine.events();
+        let events = inner.engine.as_ref().map_or_else(Vec::new, |(_, engine)| engine.events());
         events.iter().for_each(|event| self.note(event));
         if events.iter().any(|event| matches!(event, Event::Down(_) | Event::Refused(_))) {
             // Somebody is to be put out soon.
             inner.next_beat = Duration::ZERO;
         }
-        events.into_iter().filter_map(|event| inner.links.hear(event, now)).collect()
+        let samples = events.into_iter().filter_map(|event| inner.links.hear(event, now)).collect();
+        self.mind_engine(inner, me, now);
+        samples
     }
 
     /// For the one who looks later why somebody was put out.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
@@ -21,6 +22,8 @@ use crate::stanza::Kind;
 
 /// Octets of changes that are told in one piece, so that other traffic comes between them.
 const PORTION: usize = 64 * 1024;
+/// How long a node that left takes word of what it sent before.
+const HEARSAY: Duration = Duration::from_secs(1);
 /// Nodes that are gone, and whose sessions are remembered.
 const MAX_LOST: usize = 4;
 
@@ -165,18 +168,31 @@ impl Nodes {
         self.link.store(Arc::new(Link { me: link.me, view, cluster: link.cluster.clone() }));
     }
 
-    /// This node is alone from now on.
-    pub fn left(&self) {
+    /// This node is alone from now on. Called from within the runtime.
+    pub fn left(self: &Arc<Self>) {
         let me = Node { id: self.clock.node(), incarnation: 0 };
         let link = Link { me, view: View::default(), cluster: Arc::new(Alone(me)) };
         self.link.store(Arc::new(link));
         self.keys.disown_all();
         self.registry.part();
         self.lost.lock().clear();
-        let (unsent, errors) = self.outbox.drop_nodes(|_| true);
-        let mut out = returned(unsent);
-        out.routes.extend(errors);
-        self.later(out);
+        let (last, errors) = self.outbox.cut();
+        self.later(Out { routes: errors.into(), ..Out::default() });
+        let nodes = self.clone();
+        self.tracker.spawn("cluster copies", async move { nodes.resolve(last).await });
+    }
+
+    /// Finds another home for what this node has sent, up to the copy `last`, and nobody has told of.
+    async fn resolve(&self, last: u64) {
+        // A process that was stopped for a while is put out before it has read what arrived meanwhile.
+        tokio::select! {
+            () = tokio::time::sleep(HEARSAY) => {}
+            () = self.tracker.soft().cancelled() => {}
+        }
+        let Some(router) = self.router() else { return };
+        let unsent = self.outbox.give_up(last);
+        tracing::info!(messages = unsent.len(), "what nobody has told of is brought again");
+        router.perform(&mut returned(unsent)).await;
     }
 
     /// Tells the others what there is to tell.

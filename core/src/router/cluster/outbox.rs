@@ -316,17 +316,36 @@ impl Outbox {
     /// Everything that is on its way to the nodes for which `gone` holds, the oldest first, and
     /// errors for the requests that they will not answer.
     pub fn drop_nodes(&self, gone: impl Fn(Node) -> bool) -> (Unsent, Vec<Stanza>) {
+        let errors = self.drop_requests(&gone);
+        (self.drop_copies(|_, kept| gone(kept.sessions[0].node)), errors)
+    }
+
+    /// Nobody carries any more: errors for all requests, and the number of the last copy. What became of
+    /// the copies up to it may still be told.
+    pub fn cut(&self) -> (u64, Vec<Stanza>) {
+        (self.last_ticket.load(Ordering::Relaxed), self.drop_requests(&|_| true))
+    }
+
+    /// The messages of the copies up to the number `last`.
+    pub fn give_up(&self, last: u64) -> Unsent {
+        self.drop_copies(|ticket, _| ticket <= last)
+    }
+
+    /// Presence is computed anew, and requests are answered here.
+    fn drop_requests(&self, gone: &impl Fn(Node) -> bool) -> Vec<Stanza> {
         let parked: Vec<_> = self.parked.lock().extract_if(|node, _| gone(*node)).collect();
         let count = parked.iter().map(|(_, parked)| parked.queue.len()).sum();
         self.waiting.fetch_sub(count, Ordering::AcqRel);
-        let mut kept: Vec<_> =
-            self.kept.lock().extract_if(|_, kept| gone(kept.sessions[0].node)).collect();
-        kept.sort_unstable_by_key(|(ticket, _)| *ticket);
-        // Presence is computed anew, and requests are answered here.
-        let unsent = kept.into_iter().map(|(_, kept)| kept.into_one()).collect();
         let requests: Vec<_> =
             self.requests.lock().extract_if(|_, (node, _)| gone(*node)).collect();
-        (unsent, requests.into_iter().filter_map(|(request, _)| request.failed()).collect())
+        requests.into_iter().filter_map(|(request, _)| request.failed()).collect()
+    }
+
+    fn drop_copies(&self, gone: impl Fn(u64, &Kept) -> bool) -> Unsent {
+        let mut kept: Vec<_> =
+            self.kept.lock().extract_if(|ticket, kept| gone(*ticket, kept)).collect();
+        kept.sort_unstable_by_key(|(ticket, _)| *ticket);
+        kept.into_iter().map(|(_, kept)| kept.into_one()).collect()
     }
 
     fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {

@@ -190,7 +190,10 @@ impl ClusterHost for ClusterApi {
     fn acknowledged(&self, from: Node, acks: RSlice<'_, Ack>) -> Res<()> {
         let acks: SmallVec<[_; 16]> = acks.iter().map(convert::ack).collect();
         // What became of a message is so, whether this node may act or not, and is told only once.
-        self.hear(|nodes| nodes.acknowledged(convert::node(from), &acks))
+        to_abi(self.open().map(|()| {
+            let _here = self.guest.runtime.enter();
+            self.nodes().acknowledged(convert::node(from), &acks);
+        }))
     }
 
     fn ready(&self, node: Node) {

@@ -191,6 +191,20 @@ async fn what_is_under_way_when_a_node_leaves_is_resolved_again() {
 }
 
 #[tokio::test]
+async fn what_a_node_that_left_hears_of_its_messages_counts() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    let before = safe(&romeo);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    one.nodes.left();
+    town.until("it arrives", async || !two.acknowledge(&juliet).is_empty()).await;
+    town.until("its sender's node is told", async || safe(&romeo) == before + 1).await;
+    assert_eq!((town.stored().await.len(), one.nodes.waiting()), (0, (0, 0)));
+}
+
+#[tokio::test]
 async fn what_nobody_can_read_is_given_back() {
     let (town, [one, two]) = Town::new().await;
     let (mut romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
