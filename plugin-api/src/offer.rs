@@ -382,7 +382,7 @@ impl Command {
         Command {
             name: name.to_owned(),
             description: description.to_owned(),
-            arguments: serde_json::json!({ "type": "object" }),
+            arguments: serde_json::json!({ "type": "object", "properties": {} }),
             read_only: false,
             timeout_ms: Command::patience(),
         }

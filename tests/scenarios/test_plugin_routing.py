@@ -68,6 +68,16 @@ def test_presence_meets_steps_before_each_session(stage):
     juliet.expect_nothing(romeo)
 
 
+def test_roster_pushes_meet_steps_before_each_session(stage):
+    romeo = stage.enter("romeo")
+    romeo.query(ns.ROSTER)
+    for name in ("drop-me", "Nurse"):
+        item = f"<query xmlns='jabber:iq:roster'><item jid='nurse@{name.lower()}.example' name='{name}'/></query>"
+        assert romeo.request("set", item).get("type") == "result"
+    push = romeo.expect(lambda s: s.get("type") == "set", "a push")
+    assert ns.child(ns.child(push, ns.ROSTER, "query"), ns.ROSTER, "item").get("name") == "Nurse"
+
+
 # -- service discovery --
 
 

@@ -15,6 +15,7 @@ use super::phase::{Failure, StepError};
 use super::{Remote, Target};
 use crate::clock::StanzaId;
 use crate::jid::Jid;
+use crate::session::{Envelope, Shared, ToOverride};
 use crate::stanza::{Condition, Kind, Payload, Stanza, StanzaError};
 
 /// When a guest's step sees a stanza.
@@ -167,6 +168,16 @@ impl Guests {
     /// Lets every step that watches it see the stanza, in order.
     pub fn pass(&self, at: At, stanza: Stanza) -> Passed {
         Walk { steps: self.steps.load_full(), next: 0, at, stanza }.go()
+    }
+
+    /// Phase `ToSession` of presence or an IQ, which the steps see as the session gets it.
+    pub fn pass_delivery(&self, session: &Shared, envelope: &Envelope) -> Passed {
+        let mut stanza = Stanza::clone(&envelope.stanza);
+        if envelope.to == ToOverride::Own {
+            stanza.head.to = Some(session.jid.clone());
+        }
+        let (account, own) = (session.jid.to_bare(), Some(session.jid.clone()));
+        self.pass(At { phase: Phase::ToSession, account, session: own, id: None }, stanza)
     }
 
     /// Who answers requests of a namespace.

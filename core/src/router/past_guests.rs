@@ -10,7 +10,7 @@ use super::{Out, Router};
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::session::registry::Entries;
-use crate::session::{Duty, Entry, Envelope, Pending, Session, Shared, ToOverride};
+use crate::session::{Duty, Entry, Envelope, Pending, Session, Shared};
 use crate::stanza::{Kind, Stanza, StanzaError};
 
 impl Router {
@@ -189,13 +189,7 @@ impl Router {
     }
 
     fn delivery_past_guests(&self, session: Arc<Shared>, envelope: Envelope, out: &mut Out) {
-        let mut stanza = Stanza::clone(&envelope.stanza);
-        if envelope.to == ToOverride::Own {
-            stanza.head.to = Some(session.jid.clone());
-        }
-        let (account, own) = (session.jid.to_bare(), Some(session.jid.clone()));
-        let at = At { phase: Phase::ToSession, account, session: own, id: None };
-        match self.guests.pass(at, stanza) {
+        match self.guests.pass_delivery(&session, &envelope) {
             Passed::On(stanza) => {
                 let envelope = Envelope { stanza: Arc::new(stanza), ..envelope };
                 out.deliveries.push((To::Session(Entry::Local(session)), envelope));

@@ -8,6 +8,7 @@ use crate::host::AccountId;
 use crate::im::Im;
 use crate::jid::Jid;
 use crate::ns;
+use crate::router::guests::{Passed, Phase};
 use crate::router::{Out, To};
 use crate::session::{Entry, Envelope, RosterPush, Shared, ToOverride};
 use crate::stanza::{IqType, Kind, Payload, Stanza};
@@ -55,7 +56,7 @@ impl Im {
             // Under the lock, so that the client gets them in this order.
             let mut view = session.roster();
             if let Some(version) = view.offer(push) {
-                send(session, push, version);
+                self.send(session, push, version);
             }
         }
     }
@@ -70,11 +71,33 @@ impl Im {
     ) {
         let mut view = session.roster();
         if let Some(answer) = answer {
-            let _ = session.mailbox.push(Envelope::new(Arc::new(answer)));
+            self.hand(session, Envelope::new(Arc::new(answer)));
         }
         for (push, version) in view.answered(version) {
-            send(session, &push, version);
+            self.send(session, &push, version);
         }
+    }
+
+    fn send(&self, session: &Shared, push: &RosterPush, version: i64) {
+        let Some(stanza) = &push.stanza else { return };
+        let stanza = match version == push.version {
+            true => stanza.clone(),
+            false => Arc::new(relabelled(stanza, push.version, version)),
+        };
+        self.hand(session, Envelope { stanza, to: ToOverride::Own, duty: None });
+    }
+
+    /// Whoever is gone meanwhile asks anew. Nobody is told of what a step holds back: it would be the
+    /// account itself.
+    fn hand(&self, session: &Shared, mut envelope: Envelope) {
+        let kind = envelope.stanza.head.kind;
+        if let Some(guests) = self.guests.get().filter(|it| it.watch(Phase::ToSession, kind)) {
+            match guests.pass_delivery(session, &envelope) {
+                Passed::On(stanza) => envelope.stanza = Arc::new(stanza),
+                _ => return,
+            }
+        }
+        let _ = session.mailbox.push(envelope);
     }
 }
 
@@ -93,16 +116,6 @@ fn stanza(changed: &Changed) -> Option<Stanza> {
 
 fn iq(version: i64, payload: Payload) -> Stanza {
     iq_set(format!("push-{version}"), payload)
-}
-
-/// Whoever is gone meanwhile asks anew.
-fn send(session: &Shared, push: &RosterPush, version: i64) {
-    let Some(stanza) = &push.stanza else { return };
-    let stanza = match version == push.version {
-        true => stanza.clone(),
-        false => Arc::new(relabelled(stanza, push.version, version)),
-    };
-    let _ = session.mailbox.push(Envelope { stanza, to: ToOverride::Own, duty: None });
 }
 
 /// The push with another version.

@@ -88,7 +88,8 @@ impl Plugin for Trial {
         registrar.property(Property::text("greeting", "hello", "What is said."))?;
         registrar.migrations(store::migrations())?;
         for (name, run) in COMMANDS {
-            let command = Command::new(name, "For tests.");
+            let any = json::json!({ "type": "object" });
+            let command = Command::new(name, "For tests.").arguments(any);
             registrar.command(command, self, move |trial: Arc<Trial>, call| run(trial, call))?;
         }
         registrar.events(&["*"], self, Trial::hear)?;

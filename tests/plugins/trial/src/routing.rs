@@ -19,6 +19,8 @@ pub fn register(trial: &Arc<Trial>, registrar: &Registrar<'_>) -> Result<()> {
         let spec = StepSpec::new(name, phase).kinds(&kinds).namespaces(&[&namespace]);
         registrar.step(spec, trial, judge)?;
     }
+    let pushes = StepSpec::new("pushes", Phase::ToSession).kinds(&[Kind::Iq]);
+    registrar.step(pushes.namespaces(&["jabber:iq:roster"]), trial, judge)?;
     let id = wish(2);
     registrar.component(ComponentSpec::new(&id, "Trial"), trial, echo)?;
     registrar.feature(&format!("urn:{id}:feature"))?;
