@@ -22,6 +22,9 @@ from .cluster import Cluster, Node
 
 # Messages that are acknowledged before anything happens.
 BEFORE = 300
+# Seconds from a sender's message to its next one: nodes that several clusters leave no processor for put
+# each other out, and what is sent has to be collected in the end.
+PAUSE = 0.02
 # Seconds after which each node knows what has come to another.
 ON_ITS_WAY = 1.0
 
@@ -60,7 +63,7 @@ class Load:
         for number, node in enumerate([*self.cluster, *self.cluster]):
             client = sm_client(self.stages[node], first.user("sender"), False)
             turned = everybody[number:] + everybody[:number]
-            self.senders.append(Sender(number, client, turned))
+            self.senders.append(Sender(number, client, turned, pause=PAUSE))
         self.writing = start(*(lambda s=s: s.run(lambda: self.is_over) for s in self.senders))
         self.reach(BEFORE)
         return self

@@ -1,5 +1,6 @@
 """Chromium, driven by Playwright; each page that is opened is looked at."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts"
 AXE = Path(os.environ["HEARTH_TEST_CLIENTS"]) / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 380, "height": 800}
-LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+SCHEMES = ("light", "dark")
 # What htmx marks while it asks for a part of the page and puts it in place.
 UNDER_WAY = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
 # Live parts hold still while the page is looked at.
@@ -82,12 +83,12 @@ class Console:
         self.look(path.strip("/").replace("/", "-") or "dashboard")
         return self.page
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, schemes: tuple[str, ...] = SCHEMES) -> None:
         """Checks what is shown now in light, dark and on a narrow screen, and keeps the pictures."""
         folder = ARTEFACTS / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
         self.page.evaluate(HOLD)
-        for scheme, size in LOOKS:
+        for size, scheme in itertools.product((WIDE, NARROW), schemes):
             self.page.set_viewport_size(size)
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             self._settle()

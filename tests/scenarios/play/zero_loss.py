@@ -31,11 +31,14 @@ class Sender:
     sent: list[str] = field(default_factory=list)
     # How many of `sent` the server acknowledged, counted from the first.
     acknowledged: int = 0
+    # Seconds after each message.
+    pause: float = 0
 
     def run(self, until) -> None:
         try:
             while not until():
                 self._send_one()
+                time.sleep(self.pause)
             self._catch_up(0)
         except (AssertionError, OSError):
             # The server was killed: what counts is what it had acknowledged by then.
