@@ -3,6 +3,7 @@ their own, the console's endpoints, and what happens to traffic while a plugin i
 
 import sqlite3
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -203,6 +204,8 @@ def test_nothing_is_lost_or_doubled_while_the_content_filter_is_reloaded(private
         while not done.is_set():
             sent.append(f"heck {len(sent)}")
             romeo.message(juliet.bare, sent[-1])
+            # Not more than the client below reads in time.
+            time.sleep(0.001)
 
     talking = threading.Thread(target=talk)
     talking.start()
