@@ -5,8 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, Playwright, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Playwright, expect
 
+from play.wire import DEADLINE
 from servers.hearth import ADMIN_PASSWORD
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts"
@@ -82,6 +83,12 @@ class Console:
         self.go(path)
         self.look(path.strip("/").replace("/", "-") or "dashboard")
         return self.page
+
+    def exported(self, part: Locator | None = None) -> list[str]:
+        """The lines of the file that the page, or a part of it, gives."""
+        with self.page.expect_download(timeout=DEADLINE * 1000) as download:
+            (part or self.page).get_by_role("link", name="Export as CSV").click()
+        return download.value.path().read_text().splitlines()
 
     def look(self, name: str, schemes: tuple[str, ...] = SCHEMES) -> None:
         """Checks what is shown now in light, dark and on a narrow screen, and keeps the pictures."""
