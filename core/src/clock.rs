@@ -2,6 +2,7 @@
 //! parameters: a [`Clock`] is a cheap handle, and a test hands in a settable one.
 
 mod datetime;
+mod processor;
 mod random;
 mod stanza_id;
 #[cfg(test)]
@@ -34,10 +35,11 @@ struct Inner {
 #[derive(Debug)]
 enum Source {
     System,
-    /// Milliseconds of the wall clock and of the boot-time clock.
+    /// Milliseconds of the wall clock, of the boot-time clock, and without a processor.
     Set {
         wall: AtomicI64,
         boot: AtomicI64,
+        waited: AtomicI64,
     },
 }
 
@@ -54,7 +56,8 @@ impl Clock {
 
     /// The same, of another node.
     pub fn fake_of(node: u32, wall: Timestamp) -> Clock {
-        let source = Source::Set { wall: AtomicI64::new(wall.0), boot: AtomicI64::new(1_000_000) };
+        let (wall, boot) = (AtomicI64::new(wall.0), AtomicI64::new(1_000_000));
+        let source = Source::Set { wall, boot, waited: AtomicI64::new(0) };
         Clock::from_source(source, node)
     }
 
@@ -91,6 +94,16 @@ impl Clock {
             }
             Source::Set { boot, .. } => {
                 Duration::from_millis(boot.load(Ordering::Relaxed).max(0) as u64)
+            }
+        }
+    }
+
+    /// How long this thread, since it began, was ready to run while others had the processor.
+    pub fn waited(&self) -> Duration {
+        match &self.0.source {
+            Source::System => processor::waited(),
+            Source::Set { waited, .. } => {
+                Duration::from_millis(waited.load(Ordering::Relaxed).max(0) as u64)
             }
         }
     }
@@ -137,9 +150,17 @@ impl Clock {
 
     /// Moves a fake clock forward, wall and boot time alike. The machine's clock does not move.
     pub fn advance(&self, by: Duration) {
-        if let Source::Set { wall, boot } = &self.0.source {
+        if let Source::Set { wall, boot, .. } = &self.0.source {
             wall.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
             boot.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+        }
+    }
+
+    /// The same, while others have the processor.
+    pub fn keep_waiting(&self, by: Duration) {
+        self.advance(by);
+        if let Source::Set { waited, .. } = &self.0.source {
+            waited.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
         }
     }
 

@@ -99,3 +99,21 @@ fn tokens_are_long_and_differ() {
     assert_eq!((random.token().len(), random.hex().len()), (32, 32));
     assert_ne!(random.token(), random.token());
 }
+
+#[test]
+fn the_machine_tells_how_long_a_thread_waited() {
+    let clock = Clock::system(1);
+    let before = clock.waited();
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get()) * 2;
+    let spin = || {
+        let begun = clock.boot();
+        while clock.boot() - begun < Duration::from_millis(100) {}
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(spin);
+        }
+        spin();
+    });
+    assert!(clock.waited() > before);
+}

@@ -1,6 +1,10 @@
 //! The one way into a plugin. It counts the calls in flight, so that a stop can wait for them; it
 //! measures them; and it counts faults, of which a plugin has only so many.
 
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +23,15 @@ use crate::shutdown::Tracker;
 const SYNC: Duration = Duration::from_millis(50);
 /// Beyond this the plugin is disabled at once: it would stall the server.
 const STALL: Duration = Duration::from_secs(1);
+
+/// How old a thread's figure of its waiting may be where a call begins: asking costs as much as a
+/// call. Nobody is blamed for what was waited before, so this errs in the plugin's favour.
+const FRESH: Duration = Duration::from_millis(5);
+
+thread_local! {
+    /// When this thread asked last how long it had waited for a processor, and how long that was.
+    static ASKED: Cell<(Duration, Duration)> = const { Cell::new((Duration::ZERO, Duration::ZERO)) };
+}
 
 /// Set in the count of calls when no more may begin.
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -120,15 +133,34 @@ impl Guard {
     pub fn now<T>(self: &Arc<Self>, what: &str, call: impl FnOnce() -> Res<T>) -> Result<T, Error> {
         let _inside = self.enter()?;
         let begun = self.clock.boot();
+        let waited = self.waited_by(begun);
         let result = from_abi(call());
         let took = self.clock.boot().saturating_sub(begun);
+        if took >= SYNC {
+            self.took_long(what, took.saturating_sub(self.clock.waited().saturating_sub(waited)));
+        }
+        self.judge(what, result)
+    }
+
+    /// How long this thread had waited for a processor by `now`, or a moment before.
+    fn waited_by(&self, now: Duration) -> Duration {
+        let (asked, waited) = ASKED.get();
+        if now.saturating_sub(asked) < FRESH {
+            return waited;
+        }
+        let waited = self.clock.waited();
+        ASKED.set((now, waited));
+        waited
+    }
+
+    /// `took` is the plugin's own time: on a crowded machine others have the processor, too.
+    fn took_long(&self, what: &str, took: Duration) {
         if took >= SYNC {
             self.fault(what, &format!("took {} ms to answer at once", took.as_millis()));
         }
         if took >= STALL {
             self.exhausted.cancel();
         }
-        self.judge(what, result)
     }
 
     /// A call of core's hot path into a plugin that queues and returns: not measured. `None` when no
