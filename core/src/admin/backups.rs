@@ -60,7 +60,7 @@ pub enum BackupError {
     NoFile,
     #[error("there is no backup `{0}`")]
     Unknown(String),
-    #[error("{}: {source}; check the folder's owner and the free space", .path.display())]
+    #[error("cannot use {}: {source}; check the folder's owner and the free space", .path.display())]
     Folder { path: PathBuf, source: io::Error },
 }
 

@@ -65,6 +65,8 @@ class Wizard(Console):
 
     def administrator(self, name: str = "admin", password: str = ADMIN_PASSWORD) -> None:
         self.fill(administrator=name, password=password, again=password)
+        # It is asked for while one types on; later the wizard's ports may be closed.
+        expect(self.page.locator("#strength")).not_to_be_empty()
 
     def finish(self) -> Page:
         """Presses the last button and waits until the page says how the start went."""

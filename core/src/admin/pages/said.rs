@@ -1,5 +1,6 @@
 //! What the API and the database say, in another language. They speak English; a catalogue's section
-//! `said` has templates of their sentences, in which `{}` stands for what changes.
+//! `said` has templates of their sentences, in which `{}` stands for what changes. The section `cause`
+//! has what the operating system says (`std::io::Error`), which stands within such sentences.
 
 use super::text::Catalogue;
 
@@ -70,6 +71,10 @@ mod tests {
         let said = german.said("not a user name: an address part is empty");
         assert_eq!(said, "Kein Benutzername: Ein Teil der Adresse ist leer.");
         assert_eq!(german.said("never heard of"), "never heard of");
+        let broken = german.said("the upload broke off: Connection reset by peer (os error 104)");
+        let own =
+            "Das Hochladen brach ab: Verbindung von der Gegenseite abgebrochen (Systemfehler 104)";
+        assert_eq!(broken, own);
         let english = Catalogue::named("en").expect("English");
         assert_eq!(english.said("the file is empty"), "the file is empty");
     }

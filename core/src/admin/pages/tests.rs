@@ -1,13 +1,15 @@
 //! What every page must have: texts in every language, a place, a help.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::net::ToSocketAddrs;
 use std::path::Path;
+use std::{fs, io};
 
 use hyper::Method;
+use rustix::io::Errno;
 
 use super::frame::TABS;
-use super::text::Catalogue;
+use super::text::{CAUSE, Catalogue, SAID};
 use super::{help, routes, settings};
 use crate::admin::route;
 
@@ -146,7 +148,7 @@ fn sources() -> String {
 fn what_is_translated_is_still_said() {
     let sources = sources();
     for catalogue in Catalogue::all() {
-        for (english, own) in catalogue.templates() {
+        for (english, own) in catalogue.section(SAID) {
             let places = |text: &str| text.matches("{}").count();
             assert_eq!(places(english), places(own), "{english} in {}", catalogue.code);
             // `not_found` and the ranges of properties put theirs together.
@@ -156,6 +158,75 @@ fn what_is_translated_is_still_said() {
                 // Short ones stand between values anywhere.
                 assert!(piece.len() < 8 || sources.contains(piece), "nobody says {english}");
             }
+        }
+    }
+}
+
+/// What the system says for a number of an error, which `(os error …)` follows.
+fn system_says(number: i32) -> String {
+    let said = io::Error::from_raw_os_error(number).to_string();
+    said.split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
+/// What is no number's text: the frame of those, and what becomes of looking a name up (RFC 3493 §6.1).
+const NOT_NUMBERED: &[&str] = &[
+    "{} (os error {})",
+    "failed to lookup address information: {}",
+    "Name or service not known",
+    "No address associated with hostname",
+    "Temporary failure in name resolution",
+];
+
+#[test]
+fn causes_are_what_the_system_says() {
+    let known: BTreeSet<String> = (1..134).map(system_says).collect();
+    for catalogue in Catalogue::all() {
+        for (english, _) in catalogue.section(CAUSE) {
+            let is_known = known.contains(english) || NOT_NUMBERED.contains(&english);
+            assert!(is_known, "no system says {english:?} of web/locales/{}.toml", catalogue.code);
+        }
+    }
+    let unknown = ("no name", 1).to_socket_addrs().expect_err("this is no name").to_string();
+    assert_eq!(unknown, "failed to lookup address information: Name or service not known");
+}
+
+#[test]
+fn what_the_system_tells_an_administrator_is_translated() {
+    let met = [
+        // files
+        Errno::NOENT,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::FBIG,
+        Errno::ROFS,
+        Errno::ISDIR,
+        Errno::NOTDIR,
+        Errno::EXIST,
+        Errno::NAMETOOLONG,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::IO,
+        // the network
+        Errno::ADDRINUSE,
+        Errno::ADDRNOTAVAIL,
+        Errno::AFNOSUPPORT,
+        Errno::CONNREFUSED,
+        Errno::CONNRESET,
+        Errno::TIMEDOUT,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+        Errno::PIPE,
+        // and both
+        Errno::INVAL,
+        Errno::NOMEM,
+    ];
+    let met = met.map(|errno| system_says(errno.raw_os_error()));
+    for catalogue in Catalogue::all().iter().filter(|catalogue| catalogue.code != "en") {
+        for text in &met {
+            let is_said = catalogue.section(CAUSE).any(|(english, _)| english == text);
+            assert!(is_said, "[cause] of web/locales/{}.toml lacks {text:?}", catalogue.code);
         }
     }
 }

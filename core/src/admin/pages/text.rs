@@ -13,7 +13,9 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// The section of what the API says, by its English: see `said.rs`.
-const SAID: &str = "said";
+pub const SAID: &str = "said";
+/// The section of what the operating system says, within that.
+pub const CAUSE: &str = "cause";
 
 static CATALOGUES: LazyLock<Vec<Catalogue>> = LazyLock::new(|| {
     let read = |(code, file): &(&'static str, &str)| Catalogue {
@@ -68,10 +70,14 @@ impl Catalogue {
         }
     }
 
-    /// What the API says: its sentence, and this language's.
+    /// What is said in English: the sentence, and this language's.
     pub fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
-        let said = self.texts.get(SAID).into_iter().flatten();
-        said.map(|(english, own)| (english.as_str(), own.as_str()))
+        self.section(SAID).chain(self.section(CAUSE))
+    }
+
+    pub fn section(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.texts.get(name).into_iter().flatten();
+        texts.map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     #[cfg(test)]
@@ -79,7 +85,8 @@ impl Catalogue {
         let keys = |(section, texts): (&String, &BTreeMap<String, String>)| {
             texts.keys().map(|name| format!("{section}.{name}")).collect::<Vec<_>>()
         };
-        self.texts.iter().filter(|(section, _)| *section != SAID).flat_map(keys).collect()
+        let named = self.texts.iter().filter(|(section, _)| ![SAID, CAUSE].contains(&&***section));
+        named.flat_map(keys).collect()
     }
 }
 

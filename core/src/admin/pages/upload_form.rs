@@ -60,6 +60,6 @@ async fn upload(
             let said = visit.t("plugins.installed").with("name", &plugin.manifest.name);
             visit.done(&format!("/plugins/{}", plugin.manifest.id), said)
         }
-        Err(problem) => plugins::refused(&visit, &problem),
+        Err(problem) => plugins::refused(&visit, &visitor.reword(problem)),
     }
 }

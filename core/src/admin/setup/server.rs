@@ -153,7 +153,8 @@ fn told(visitor: &Visitor, error: &ListenError) -> Text {
             visitor.t("setup_server.not_ours").with("address", address.ip())
         }
         ListenError::Other { source, .. } => {
-            visitor.t("setup_server.port_other").with("why", source)
+            let why = visitor.language.said(&source.to_string());
+            visitor.t("setup_server.port_other").with("why", why)
         }
     }
 }

@@ -289,7 +289,8 @@ impl Desk {
     fn save(&self, answers: &Answers) -> Result<(), Refusal> {
         answers.save(&self.wizard.home).map_err(|error| {
             tracing::error!(%error, "the answers cannot be written down");
-            Refusal::Problem(crate::admin::api::Problem::invalid(error.to_string()))
+            let told = format!("the answers cannot be kept: {error}");
+            Refusal::Problem(crate::admin::api::Problem::invalid(told))
         })
     }
 

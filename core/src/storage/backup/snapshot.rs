@@ -61,7 +61,7 @@ fn copy(source: &Connection, to: &Path, progress: &mut Progress) -> Result<(), S
     if to.exists() {
         std::fs::remove_file(to).map_err(|e| told(to, &e))?;
     }
-    make_private(to);
+    make_private(to).map_err(|e| told(to, &e))?;
     let mut target = Connection::open(to).map_err(|e| error(e, to))?;
     let backup = Backup::new(source, &mut target).map_err(|e| error(e, to))?;
     loop {
@@ -98,5 +98,6 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
 }
 
 fn told(path: &Path, error: &std::io::Error) -> StorageError {
-    StorageError::Backup(format!("{}: {error}", path.display()))
+    let place = path.display();
+    StorageError::Backup(format!("{place}: {error}; name a folder that is writable and has room"))
 }

@@ -45,8 +45,15 @@ fn without_code(error: &tokio_postgres::Error, place: String, why: String) -> St
     let ours = ["error serializing", "error deserializing", "invalid column", "expected "];
     match ours.iter().any(|start| text.starts_with(start)) {
         true => StorageError::Statement(why),
-        false => StorageError::Unreachable { place, why },
+        false => StorageError::Unreachable { place, why: without_head(why) },
     }
+}
+
+/// What the system or the resolver says, without words of the driver that say no more than ours do.
+fn without_head(why: String) -> String {
+    let heads = ["error connecting to server: ", "error communicating with the server: "];
+    let cause = heads.iter().find_map(|head| why.strip_prefix(head));
+    cause.map(str::to_owned).unwrap_or(why)
 }
 
 /// The message and its causes on one line.

@@ -75,10 +75,16 @@ impl Postgres {
     async fn connection(&self, pool: &Pool) -> Result<Object, StorageError> {
         pool.get().await.map_err(|failure| match failure {
             PoolError::Backend(failure) => error::place(&failure, &self.place),
+            PoolError::Timeout(_) => self.late(WAIT),
             other => {
                 StorageError::Unreachable { place: self.place.clone(), why: other.to_string() }
             }
         })
+    }
+
+    fn late(&self, waited: Duration) -> StorageError {
+        let why = format!("no answer within {} s", waited.as_secs());
+        StorageError::Unreachable { place: self.place.clone(), why }
     }
 
     pub(super) async fn write<T, E, F>(&self, body: F, lane: Lane) -> Result<T, E>
@@ -102,10 +108,7 @@ impl Postgres {
         E: From<StorageError>,
     {
         let end = tokio::time::Instant::now() + IN_TIME;
-        let late = || {
-            let why = format!("no answer within {} s", IN_TIME.as_secs());
-            StorageError::Unreachable { place: self.place.clone(), why }
-        };
+        let late = || self.late(IN_TIME);
         let connection = tokio::time::timeout_at(end, self.connection(&self.cluster)).await;
         let mut connection = connection.map_err(|_| late())??;
         let outcome = tokio::time::timeout_at(end, self.transact(&mut connection, body)).await;

@@ -6,7 +6,7 @@ use ::ring::digest::{SHA256, digest};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -50,8 +50,12 @@ fn chain(
 fn roots_in(path: &std::path::Path) -> Result<RootCertStore, StorageError> {
     let wrong = |why: String| StorageError::Tls(format!("sslrootcert {}: {why}", path.display()));
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))? {
-        let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+    let unread = |error: pem::Error| match error {
+        pem::Error::Io(cause) => wrong(cause.to_string()),
+        other => wrong(other.to_string()),
+    };
+    for certificate in CertificateDer::pem_file_iter(path).map_err(unread)? {
+        let certificate = certificate.map_err(unread)?;
         roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
     }
     match roots.is_empty() {

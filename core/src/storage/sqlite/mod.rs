@@ -5,6 +5,7 @@ mod statement;
 mod threads;
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,17 +127,16 @@ impl Sqlite {
     }
 }
 
-/// Makes the file for this user only, if it is not there; its log gets the same mode. A file that
-/// is there must not even be opened: closing it would drop the locks that this process holds on it
-/// (POSIX). What stands against the file is told by who connects.
-pub(super) fn make_private(path: &Path) {
-    let mut options = OpenOptions::new();
-    let _ = options.write(true).create_new(true).mode(0o600).open(path);
+/// Makes the file for this user only; its log gets the same mode. A file that is there must not even
+/// be opened: closing it would drop the locks that this process holds on it (POSIX).
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// A connection set up as all of ours are.
 pub(super) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StorageError> {
-    make_private(path);
+    // It may be there; what stands against it, SQLite tells.
+    let _ = make_private(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -186,6 +186,16 @@ async fn a_damaged_snapshot_is_not_put_back() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_cannot_be_written_tells_why() {
+    let test = testing::sqlite().await;
+    let file = test.db.file().unwrap().to_owned();
+    let nowhere = file.with_extension("nowhere").join("copy.db");
+    let refused = snapshot(&file, &nowhere, Box::new(|_, _| {})).unwrap_err().to_string();
+    assert!(refused.contains("No such file or directory"), "{refused}");
+    assert!(refused.contains("name a folder"), "{refused}");
+}
+
+#[tokio::test]
 async fn database_and_snapshot_are_for_this_user_only() {
     use std::os::unix::fs::PermissionsExt;
     let test = testing::sqlite().await;
