@@ -117,7 +117,7 @@ def visitor(server, browser, request):
 @pytest.fixture
 def console(visitor):
     """The same, the administrator signed in."""
-    visitor.sign_in()
+    visitor.enter()
     return visitor
 
 
@@ -125,7 +125,7 @@ def console(visitor):
 def own_console(private_server, browser, request):
     """The administrator, who is the only one, signed in to a server of the test's own."""
     with before_the_console(private_server(), browser, request.node.name) as opened:
-        opened.sign_in()
+        opened.enter()
         yield opened
 
 
@@ -133,5 +133,5 @@ def own_console(private_server, browser, request):
 def postgres_console(private_server, postgres, browser, request):
     """The same with a database of its own in PostgreSQL."""
     with before_the_console(private_server(database=postgres), browser, request.node.name) as opened:
-        opened.sign_in()
+        opened.enter()
         yield opened

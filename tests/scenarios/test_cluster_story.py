@@ -41,7 +41,7 @@ def consoles(cluster, browser, request):
 
 def open_console(opened: ExitStack, node, browser, request):
     console = opened.enter_context(before_the_console(node, browser, request.node.name))
-    console.sign_in()
+    console.enter()
     return console
 
 

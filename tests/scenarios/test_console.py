@@ -1,10 +1,13 @@
 """The frame of the console: signing in and out, look, language, help."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 from play.wire import DEADLINE
 
+WEB = Path(__file__).resolve().parents[2] / "web"
 PAGES = [
     "/",
     "/server/tokens",
@@ -24,6 +27,15 @@ def test_the_sign_in_page(visitor):
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_fit_to_be_seen(console, path):
     console.open(path)
+
+
+def test_nothing_but_colours_depends_on_the_colour_scheme():
+    """What `Console.look` counts on, which asks of the second scheme only whether its colours can be read:
+    `light-dark()` takes nothing else."""
+    files = [file for file in WEB.rglob("*") if file.suffix in (".css", ".js", ".html")]
+    texts = {file.name: file.read_text() for file in files}
+    assert "light-dark(" in texts["hearth.css"]
+    assert [name for name, text in texts.items() if "prefers-color-scheme" in text] == []
 
 
 def test_who_has_not_signed_in_is_led_there_and_back(visitor):

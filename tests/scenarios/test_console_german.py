@@ -32,7 +32,7 @@ LOOKED_AT = [
 def german(server, browser, request):
     context = browser.new_context(locale="de-DE", timezone_id="Europe/Berlin")
     opened = Console(server, context, request.node.name)
-    opened.sign_in()
+    opened.enter()
     yield opened
     opened.close()
 
