@@ -1,10 +1,14 @@
 """The pages of the areas Server and Sessions."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from console.browser import NARROW
 from playwright.sync_api import expect
+
+from servers.database import locked, psql
+from servers.process import wait_until
 
 PAGES = [
     "/sessions",
@@ -167,12 +171,28 @@ def test_the_steps_of_the_schema_are_exported(console):
     assert len(lines) == steps.get_by_role("row").count()
 
 
-def test_slow_statements_are_exported(console):
-    # Their table is there only when one was slow, which no test can have at will.
-    path = "/server/database?format=csv&table=slow_statements"
-    answer = console.context.request.get(console.origin + path)
-    assert "slow_statements.csv" in answer.headers["content-disposition"]
-    assert answer.text().splitlines()[0] == "milliseconds,seconds_ago,statement"
+# Whether a statement waits for a lock long enough to count as slow.
+WAITS = """SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()
+           AND wait_event_type = 'Lock' AND now() - query_start > interval '300 ms'"""
+
+
+def test_slow_statements_are_shown_and_exported(postgres_console, postgres):
+    console = postgres_console
+    with ThreadPoolExecutor() as pool:
+        with locked(postgres, "account"):
+            users = pool.submit(console.server.api, "GET", "/users")
+            wait_until(lambda: psql(postgres, WAITS) == "t\n", "a statement waits")
+        users.result()
+    page = console.go("/server/database")
+    table = page.get_by_role("region", name="Slow statements")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("FROM account")
+    lines = console.exported()
+    assert lines[0] == "milliseconds,seconds_ago,statement"
+    assert len(lines) == table.get_by_role("row").count()
+    console.look("server-database-slow")
+    page.set_viewport_size(NARROW)
+    hidden = table.evaluate("it => it.scrollWidth - it.clientWidth")
+    assert hidden == 0, f"{hidden} px of the table are out of sight"
 
 
 def test_the_log_is_live_and_its_levels_change(console):

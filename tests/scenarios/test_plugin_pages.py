@@ -238,7 +238,7 @@ def test_a_quarantined_plugin_is_told_on_the_first_page(own_console):
     own_console.sign_in()
     page = own_console.go("/")
     note = page.locator(".note.bad", has_text="Trial does not run")
-    expect(note).to_contain_text("the server ended while it started this plugin")
+    expect(note).to_contain_text("does not run. The server ended while it started this plugin; enable it to try once more.")
     own_console.look("dashboard-with-a-quarantined-plugin")
     note.get_by_role("link").click()
     expect(page.locator("main").get_by_text("quarantined")).to_be_visible()

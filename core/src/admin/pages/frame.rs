@@ -155,6 +155,10 @@ impl Frame {
         self.language.said(english)
     }
 
+    pub fn sentence(&self, english: &str) -> String {
+        self.language.sentence(english)
+    }
+
     pub fn title(&self) -> Text {
         let own = self.title.clone().map(Text::from);
         own.unwrap_or_else(|| self.t(&format!("{}.title", self.id)))

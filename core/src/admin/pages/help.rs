@@ -101,7 +101,7 @@ pub(super) fn render(markdown: &str) -> String {
 
 /// A page that says why there is no other.
 pub fn problem_page(page: Frame, problem: Problem) -> Response {
-    let (status, problem) = (problem.status(), page.said(&problem.to_string()));
+    let (status, problem) = (problem.status(), page.sentence(&problem.to_string()));
     show_as(status, ProblemPage { page, problem })
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

@@ -23,6 +23,16 @@ impl Catalogue {
         }
         said
     }
+
+    /// The same where it stands alone. The API begins small and sets no full stop: its words may be
+    /// part of a sentence.
+    pub fn sentence(&self, english: &str) -> String {
+        let said = self.said(english);
+        let mut rest = said.chars();
+        let first = rest.next().into_iter().flat_map(char::to_uppercase);
+        let end = if said.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+        first.chain(rest.as_str().chars()).chain(end.chars()).collect()
+    }
 }
 
 /// What a sentence has in the places of a template; `None` when it is another sentence.
@@ -77,5 +87,13 @@ mod tests {
         assert_eq!(broken, own);
         let english = Catalogue::named("en").expect("English");
         assert_eq!(english.said("the file is empty"), "the file is empty");
+    }
+
+    #[test]
+    fn what_stands_alone_is_a_sentence() {
+        let [english, german] = ["en", "de"].map(|code| Catalogue::named(code).expect("ours"));
+        assert_eq!(english.sentence("the file is empty"), "The file is empty.");
+        assert_eq!(german.sentence("the file is empty"), "Die Datei ist leer.");
+        assert_eq!(english.sentence("/srv/home: gone"), "/srv/home: gone.");
     }
 }
