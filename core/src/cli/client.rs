@@ -42,6 +42,11 @@ impl Client {
         &self.token
     }
 
+    /// Whose tasks its connections are.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
     async fn open(&self) -> Result<Sender, CliError> {
         let lost = |error: &dyn std::fmt::Display| self.lost(error);
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.map_err(|e| lost(&e))?;

@@ -122,12 +122,63 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).await;
         let io = TokioIo::new(stream.map_err(|error| self.lost(&error))?);
         let (mut sender, connection) = handshake(io).await.map_err(|error| self.lost(&error))?;
-        let (answer, _) = tokio::join!(sender.send_request(request), connection);
-        let answer = answer.map_err(|error| self.lost(&error))?;
+        // The server keeps the connection for a next call: the answer is waited for, not its end.
+        self.tracker().spawn("upload", async move {
+            let _ = connection.await;
+        });
+        let answer = sender.send_request(request).await.map_err(|error| self.lost(&error))?;
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(|error| self.lost(&error))?;
         let body = body.to_bytes();
         let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
         Ok((status, serde_json::from_slice(&body).unwrap_or_else(|_| text())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::shutdown::Tracker;
+    use crate::telemetry::Counter;
+
+    /// Answers what it gets by `{}`, and leaves every connection open.
+    async fn answer_and_stay(listener: TcpListener) {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            open.push(tokio::spawn(async move {
+                let mut got = Vec::new();
+                while !got.ends_with(b"0\r\n\r\n") {
+                    if stream.read_buf(&mut got).await.unwrap() == 0 {
+                        return;
+                    }
+                }
+                stream
+                    .write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}")
+                    .await
+                    .unwrap();
+                std::future::pending::<()>().await;
+            }));
+        }
+    }
+
+    #[tokio::test]
+    async fn ends_with_its_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(answer_and_stay(listener));
+        let tracker = Tracker::new(Arc::new(Counter::new()));
+        let client = Client::connect(port, "token".to_owned(), tracker).await.unwrap();
+        let file = stream::iter([Ok(Bytes::from_static(b"a library"))]);
+        let upload = client.upload(file, true);
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(30), upload).await;
+        assert_eq!(
+            answer.expect("it waits for the end of the connection").unwrap().0,
+            StatusCode::CREATED
+        );
     }
 }
