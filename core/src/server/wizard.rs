@@ -66,8 +66,9 @@ pub async fn run(
         opened: opened.subscribe(),
     };
     wizard.mount(&console)?;
-    files.write(&token, &open)?;
+    // Who finds the file of the ports finds the wizard behind them.
     health.set(Readiness::SettingUp("open the address in the server's log".to_owned()));
+    files.write(&token, &open)?;
     invite(&Invitation { ports: open, host, token });
 
     let foundation = tokio::select! {
