@@ -241,7 +241,23 @@ def test_a_quarantined_plugin_is_told_on_the_first_page(own_console):
     expect(note).to_contain_text("does not run. The server ended while it started this plugin; enable it to try once more.")
     own_console.look("dashboard-with-a-quarantined-plugin")
     note.get_by_role("link").click()
-    expect(page.locator("main").get_by_text("quarantined")).to_be_visible()
+    expect(page.locator("main").get_by_text("quarantined", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Enable").click()
+    expect(page.get_by_role("dialog")).to_contain_text("may end again")
+    own_console.look("plugin-enable")
+    assert server.api("GET", "/plugins/trial")["state"] == "quarantined"
+    # As the question has said.
+    own_console.forgive("ERR_")
+    page.get_by_role("dialog").get_by_role("button", name="Enable").click()
+    wait_until(lambda: not server.is_alive(), "the end of the server")
+    server.start()
+    own_console.sign_in()
+    own_console.go("/plugins/trial")
+    expect(page.locator("main").get_by_text("quarantined", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Deutsch").click()
+    page.get_by_role("button", name="Einschalten").click()
+    expect(page.get_by_role("dialog")).to_contain_text("kann wieder enden")
+    own_console.look("plugin-enable-de")
 
 
 def send(console, file, accept: bool = True) -> None:

@@ -50,6 +50,11 @@ impl Plugin {
         self.state == "running"
     }
 
+    /// The server ended while it started this plugin, and may do so again.
+    fn is_quarantined(&self) -> bool {
+        self.state == "quarantined"
+    }
+
     /// How its state looks.
     fn look(&self) -> &'static str {
         match &*self.state {
