@@ -154,7 +154,6 @@ def test_a_stopped_process_has_fenced_itself_when_it_goes_on(clusters, archive, 
     wait_until(lambda: cluster[0].members() == {n.number for n in others(cluster, frozen)}, "it is out of the view")
     record_property("count", f"out of the view after {time.monotonic() - began:.1f} s")
     load.go_on_for(max(0.0, 10 - (time.monotonic() - began)))
-    load.stopped(frozen, began)
     os.kill(frozen.process.pid, signal.SIGCONT)
     assert client.expect_end() == "reset", "it shall connect again, to whoever serves"
     held.close()

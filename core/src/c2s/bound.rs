@@ -99,6 +99,7 @@ impl Bound {
     /// Says good-bye as the event demands.
     pub async fn end(mut self, event: Event) -> End {
         let mut replaced_by = None;
+        let is_ordered = matches!(event, Event::Close(_) | Event::Replace(_));
         let may_return = matches!(event, Event::Close(CloseReason::Idle | CloseReason::Drained));
         self.inbound.held.shared.set_ended(ended(&event));
         let fault = match event {
@@ -121,11 +122,35 @@ impl Bound {
         if let Some(fault) = &fault {
             note(self.inbound.held.jid(), fault);
         }
+        if is_ordered {
+            self.hear_last().await;
+        }
         farewell(&mut self.io, fault.as_ref()).await;
         if may_return {
             return End::Lost(self.inbound.held);
         }
         End::Over(self.inbound.held, replaced_by)
+    }
+
+    /// A client may have told already what it has, while this process was stopped perhaps: that is not
+    /// brought again.
+    async fn hear_last(&mut self) {
+        if self.inbound.held.resumable.is_none() {
+            return;
+        }
+        // The runtime learns of what has just arrived when it looks for it.
+        tokio::task::yield_now().await;
+        poll_fn(|cx| {
+            for _ in 0..READS {
+                let inbound = &mut self.inbound;
+                let read = self.io.poll_read(cx, &mut |octets| inbound.hear_last(octets));
+                if !matches!(read, Poll::Ready(Ok(1..))) {
+                    break;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     async fn surrender(self, to: oneshot::Sender<Box<Session>>) -> End {

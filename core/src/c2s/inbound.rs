@@ -122,6 +122,20 @@ impl Inbound {
         if scratch.out.work.is_empty() { Ok(()) } else { self.settle(scratch) }
     }
 
+    /// The session ends: of what has come, only how far the client acknowledges counts.
+    pub fn hear_last(&mut self, mut octets: &[u8]) {
+        let mut unsent = Vec::new();
+        while let Ok(Some(parsed)) = self.next(&mut octets) {
+            let Parsed::Element(element) = parsed else { continue };
+            if element.ns == ns::SM
+                && let Ok(Request::Answer { h }) = Request::parse(&element)
+                && self.acknowledged(h, &mut unsent).is_err()
+            {
+                return;
+            }
+        }
+    }
+
     fn settle(&mut self, scratch: &mut Scratch) -> Result<(), Event> {
         if self.held.c2s.router.perform_now(&mut scratch.out) {
             return Err(Event::Wait(std::mem::take(&mut scratch.out)));

@@ -139,6 +139,28 @@ async fn who_must_end_is_read_no_further() {
     assert!(!got.contains("too late"), "{got}");
 }
 
+/// Her acknowledgement waits unread when she must go.
+#[tokio::test]
+async fn what_a_client_has_told_before_its_end_counts() {
+    let server = Server::start(|_| {}).await;
+    let mut juliet = server.client("juliet/balcony").await;
+    juliet.send("<enable xmlns='urn:xmpp:sm:3'/><presence/>").await;
+    juliet.expect("<presence").await;
+    let mut romeo = server.client("romeo/orchard").await;
+    for text in ["first", "second"] {
+        romeo.send(&CHAT.replace("hi", text)).await;
+        juliet.expect(text).await;
+    }
+    juliet.shared.mailbox.order(Order::Close(CloseReason::Kicked));
+    // The first message comes behind her own presence.
+    juliet.send(&format!("{CHAT}<a xmlns='urn:xmpp:sm:3' h='2'/>")).await;
+    assert!(juliet.rest().await.contains("</stream:stream>"));
+    // Neither is the first one stored, nor what she sent.
+    server.until_stored("juliet", 1).await;
+    eventually("only romeo is left", async || server.c2s.sessions() == 1).await;
+    assert_eq!(server.stored("juliet").await, 1);
+}
+
 #[tokio::test]
 async fn who_must_go_because_the_node_stands_by_is_told_so() {
     let server = Server::start(|_| {}).await;

@@ -44,7 +44,7 @@ class Load:
     reading: list = field(default_factory=list)
     # Nodes that lost what only their memory held.
     killed: set[Node] = field(default_factory=set)
-    # What was under way while links were cut, or a process stopped.
+    # What was under way while links were cut.
     doubted: set[str] = field(default_factory=set)
     is_over: bool = False
 
@@ -94,12 +94,6 @@ class Load:
         for sender, first in zip(self.senders, before, strict=True):
             self.doubted |= set(sender.sent[first:])
         self.doubted |= self.confirmed_since(began - ON_ITS_WAY)
-
-    def stopped(self, node: Node, began: float) -> None:
-        """The process of a node was stopped, and is put out. What its own senders wrote, and was confirmed
-        shortly before, may not have come back to it: it brings that again, under the same id."""
-        own = {token for sender in self.senders if self.node_of(sender) is node for token in sender.sent}
-        self.doubted |= own & self.confirmed_since(began - ON_ITS_WAY)
 
     def confirmed_since(self, moment: float) -> set[str]:
         readers = [reader for readers in self.readers.values() for reader in readers]
