@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use super::keys::Keys;
 use super::outbox::{Far, Outbox, Unsent};
@@ -22,6 +23,9 @@ use crate::stanza::Kind;
 
 /// Octets of changes that are told in one piece, so that other traffic comes between them.
 const PORTION: usize = 64 * 1024;
+/// How long outcomes wait for company when some were told just before: whoever sends often is told of
+/// several at once.
+const COMPANY: Duration = Duration::from_millis(5);
 /// How long a node that left takes word of what it sent before.
 const HEARSAY: Duration = Duration::from_secs(1);
 /// Nodes that are gone, and whose sessions are remembered.
@@ -197,10 +201,15 @@ impl Nodes {
 
     /// Tells the others what there is to tell.
     async fn tell(self: Arc<Self>) {
+        let mut company = Instant::now();
         loop {
+            let outcomes = async {
+                sleep_until(company).await;
+                self.acks.any().await;
+            };
             tokio::select! {
                 () = self.registry.has_changes() => {}
-                () = self.acks.any() => {}
+                () = outcomes => {}
                 () = self.wake.notified() => {}
                 // By then all sessions are over, and the plugin that carries has stopped.
                 () = self.tracker.soft().cancelled() => return,
@@ -209,6 +218,7 @@ impl Nodes {
             let cluster = self.cluster();
             for (origin, acks) in self.acks.take() {
                 cluster.acknowledge(origin, &acks);
+                company = Instant::now() + COMPANY;
             }
             let Some(router) = self.router() else { return };
             if self.outbox.is_waiting() {
