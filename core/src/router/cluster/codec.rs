@@ -144,7 +144,7 @@ pub fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
         let recipient = recipient.filter(|recipient| recipient.local().is_some());
         recipients.push(recipient.ok_or(CodecError::Invalid("recipient"))?);
     }
-    let stanza = reader.stanza()?;
+    let stanza = reader.stanza(&recipients)?;
     if !reader.0.is_empty() {
         return Err(CodecError::Trailing);
     }
@@ -201,9 +201,13 @@ impl<'o> Reader<'o> {
         std::str::from_utf8(octets).map(Some).map_err(|_| CodecError::Invalid(what))
     }
 
-    fn address(&mut self, what: &'static str) -> Result<Option<Jid>, CodecError> {
-        let address = self.maybe(what)?.map(Jid::parse).transpose();
-        address.map_err(|_| CodecError::Invalid(what))
+    /// Mostly one of those that are `known` already.
+    fn address(&mut self, known: &[Jid], what: &'static str) -> Result<Option<Jid>, CodecError> {
+        let Some(text) = self.maybe(what)? else { return Ok(None) };
+        if let Some(known) = known.iter().find(|known| known.as_str() == text) {
+            return Ok(Some(known.clone()));
+        }
+        Jid::parse(text).map(Some).map_err(|_| CodecError::Invalid(what))
     }
 
     fn children(&mut self, what: &'static str) -> Result<Payload, CodecError> {
@@ -211,14 +215,14 @@ impl<'o> Reader<'o> {
         Payload::from_canonical(children).map_err(|_| CodecError::Invalid(what))
     }
 
-    fn stanza(&mut self) -> Result<Stanza, CodecError> {
+    fn stanza(&mut self, recipients: &[Jid]) -> Result<Stanza, CodecError> {
         let kind = KINDS.get(usize::from(self.octet()?)).ok_or(CodecError::Invalid("kind"))?;
         let hops = self.octet()?;
         let origin = u16::from_be_bytes(self.array()?);
         let hidden = u32::from_be_bytes(self.array()?);
         let mut stanza = Stanza::new(*kind);
-        stanza.head.to = self.address("to")?;
-        stanza.head.from = self.address("from")?;
+        stanza.head.to = self.address(recipients, "to")?;
+        stanza.head.from = self.address(&[], "from")?;
         stanza.head.id = self.maybe("id")?.map(CompactString::from);
         stanza.head.lang = self.maybe("lang")?.map(CompactString::from);
         let mut stanza = stanza.with_payload(self.children("payload")?);
