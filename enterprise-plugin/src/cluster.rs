@@ -35,7 +35,7 @@ pub struct Clustering {
     carrier: Carrier<ClusterHost>,
     /// Core's side of the seam, if this server has one.
     seam: OnceLock<ClusterHost>,
-    driver: OnceLock<Arc<NodeDriver>>,
+    driver: Arc<OnceLock<Arc<NodeDriver>>>,
 }
 
 type NodeDriver = Driver<Parts, Mesh, Carrier<ClusterHost>>;
@@ -51,8 +51,9 @@ struct Parts {
 impl Clustering {
     pub fn new(host: &Host) -> Clustering {
         let (tasks, wake) = (Tasks::default(), Arc::new(Notify::new()));
-        let carrier = Carrier::new(host.clone(), tasks.clone(), waking(&wake));
-        Clustering { tasks, wake, carrier, seam: OnceLock::new(), driver: OnceLock::new() }
+        let driver = Arc::default();
+        let carrier = Carrier::new(host.clone(), tasks.clone(), talking(&driver, &wake));
+        Clustering { tasks, wake, carrier, seam: OnceLock::new(), driver }
     }
 
     /// Takes the seam. A server without one does everything else.
@@ -187,6 +188,18 @@ impl Enterprise {
 fn waking(wake: &Arc<Notify>) -> Wake {
     let wake = wake.clone();
     Arc::new(move || wake.notify_one())
+}
+
+/// Sends what there is at once where that is cheaper. The driver has the carrier, which has this.
+fn talking(driver: &Arc<OnceLock<Arc<NodeDriver>>>, wake: &Arc<Notify>) -> Wake {
+    let (driver, wake) = (Arc::downgrade(driver), wake.clone());
+    Arc::new(move || {
+        let driver = driver.upgrade();
+        let driver = driver.as_ref().and_then(|driver| driver.get());
+        if !driver.is_some_and(|driver| driver.talk_at_once()) {
+            wake.notify_one();
+        }
+    })
 }
 
 impl Carry for Carrier<ClusterHost> {

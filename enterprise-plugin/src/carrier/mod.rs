@@ -124,22 +124,22 @@ impl<S: Seam> Carrier<S> {
     /// What is to be sent, and to whom. `flush`: acknowledgements too that may wait for company; to be
     /// set each 100 ms.
     pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Bytes)> {
-        let mut state = self.state();
-        let behind: Vec<_> = state
-            .peers
-            .iter_mut()
-            .filter_map(|(member, peer)| peer.may_catch_up().then_some(*member))
-            .collect();
-        if !behind.is_empty() {
-            drop(state);
-            self.send_directory(&behind);
-            state = self.state();
+        if flush {
+            self.catch_up();
         }
+        let mut state = self.state();
         let send = |(member, peer): (&Member, &mut Peer)| {
             let samples = peer.samples(now, flush);
             samples.into_iter().map(|sample| (*member, sample)).collect::<Vec<_>>()
         };
         state.peers.iter_mut().flat_map(send).collect()
+    }
+
+    /// Peers that missed something get the directory once all else is sent.
+    fn catch_up(&self) {
+        let may = |(member, peer): (&Member, &mut Peer)| peer.may_catch_up().then_some(*member);
+        let behind: Vec<_> = self.state().peers.iter_mut().filter_map(may).collect();
+        self.send_directory(&behind);
     }
 
     /// Takes a sample from another node; [`Carrier::samples`] may have something afterwards. From one

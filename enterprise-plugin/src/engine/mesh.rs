@@ -1,11 +1,12 @@
 //! Links between all nodes, each with each: TLS over TCP, both ends proven by the cluster's authority.
 //! Every node calls every other one and speaks on the connection that it made; a link is there when both
-//! have called. So each way is proven, and no connection has to win over another. What cannot be sent at
-//! once is dropped: a node that hangs holds up nobody. They are served on the
-//! thread of membership and carrier: between these and a socket no thread has to wake another.
+//! have called. So each way is proven, and no connection has to win over another. What there is no room
+//! for is dropped: a node that hangs holds up nobody. They are read on the thread of membership and carrier:
+//! between these and a socket no thread has to wake another.
 
 mod call;
 mod frame;
+mod line;
 mod listen;
 mod place;
 mod shared;
@@ -102,7 +103,7 @@ async fn serve(shared: Arc<Shared>, ends: Ends, listener: TcpListener) {
 
 impl Engine for MeshNode {
     fn send(&self, to: Member, sample: Bytes) {
-        self.shared.send(to, sample);
+        self.shared.send(to, &sample);
     }
 
     fn events(&self) -> Vec<Event> {

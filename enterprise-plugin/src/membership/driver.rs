@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hearth_plugin_api::{Host, Result};
@@ -28,6 +28,9 @@ const LINKED: Duration = Duration::from_secs(4);
 /// After a failure the links are opened again in this time.
 const AGAIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Who has sent nothing for this time sends at once. To wake the thread that sends costs more than to send;
+/// but with more to come it is cheaper to send it together.
+const QUIET: Duration = Duration::from_micros(200);
 const DATABASE: &str = "the database";
 
 /// Core, as far as membership needs it.
@@ -70,6 +73,8 @@ struct Inner<E> {
     links: Links,
     engine: Option<(Member, E)>,
     opened: Duration,
+    /// When samples were sent last.
+    said: Instant,
     /// Not before: it has failed.
     open_at: Duration,
     snapshot: Snapshot,
@@ -92,6 +97,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             links: Links::default(),
             engine: None,
             opened: Duration::ZERO,
+            said: Instant::now(),
             open_at: Duration::ZERO,
             snapshot: Snapshot::default(),
             standing: Standing::Unlicensed,
@@ -119,16 +125,35 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         for (from, bytes) in self.hear(now) {
             self.carry.hear(from, bytes, now);
         }
-        let samples = self.carry.samples(now, flush);
         let inner = &mut *self.inner();
-        let Some((_, engine)) = &inner.engine else { return };
-        let words = if flush { inner.links.say(inner.node.word(now), now) } else { Vec::new() };
-        for (member, bytes) in words.into_iter().chain(samples) {
-            engine.send(member, bytes);
-        }
+        self.say(inner, now, flush);
         if inner.links.newest_epoch() > inner.snapshot.view.epoch {
             // Somebody knows of another view: look at once.
             inner.next_beat = Duration::ZERO;
+        }
+    }
+
+    /// To be called, from any thread, when there is something to send: it is sent if nothing was just
+    /// before. Otherwise false, and [`Driver::talk`] sends it with what comes meanwhile.
+    pub fn talk_at_once(&self) -> bool {
+        let Ok(mut inner) = self.inner.try_lock() else { return false };
+        let is_quiet = inner.said.elapsed() >= QUIET;
+        if is_quiet {
+            self.say(&mut inner, self.now(), false);
+        }
+        is_quiet
+    }
+
+    /// Samples leave in the order in which they are made: the lock is held.
+    fn say(&self, inner: &mut Inner<O::Engine>, now: Duration, flush: bool) {
+        let Some((_, engine)) = &inner.engine else { return };
+        let words = if flush { inner.links.say(inner.node.word(now), now) } else { Vec::new() };
+        let samples = self.carry.samples(now, flush);
+        if !samples.is_empty() {
+            inner.said = Instant::now();
+        }
+        for (member, bytes) in words.into_iter().chain(samples) {
+            engine.send(member, bytes);
         }
     }
 

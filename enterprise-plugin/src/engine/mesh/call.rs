@@ -4,19 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::frame::{self, Hello};
+use super::frame::Hello;
+use super::line::Line;
 use super::listen::WELCOME;
 use super::shared::Shared;
 use super::tls::{self, Ends};
-use super::{KEEP_ALIVE, LEASE};
 use crate::membership::Member;
 
 /// How long a node may take to accept a connection, and to welcome the caller.
@@ -24,10 +22,6 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// From one call in vain to the next: at first, and at most.
 const SOON: Duration = Duration::from_millis(100);
 const LATER: Duration = Duration::from_secs(1);
-/// Samples that are written at once.
-const TOGETHER: usize = 64;
-/// Octets for which a connection keeps room.
-const KEPT: usize = 256 * 1024;
 
 /// Calls each node that becomes known.
 pub async fn call_all(shared: &Arc<Shared>, ends: &Ends) {
@@ -47,9 +41,10 @@ async fn call(shared: Arc<Shared>, ends: Ends, member: Member) {
     while let Some(addresses) = shared.addresses_to_call(member) {
         match dial(&shared, &ends, member, &addresses).await {
             Ok(stream) => {
-                let (began, (queue, _called)) = (Instant::now(), shared.called(member));
+                let (began, line) = (Instant::now(), Arc::new(Line::new(stream)));
+                let _called = shared.called(member, &line);
                 // However it ended, the node is called again.
-                let _ = speak(stream, queue).await;
+                let _ = line.serve().await;
                 pause = SOON;
                 if began.elapsed() > SOON {
                     // At once: does the machine answer that nobody listens there any more?
@@ -102,26 +97,5 @@ async fn greet(
     match stream.read_u8().await? {
         WELCOME => Ok(stream),
         _ => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-/// Writes what is queued until the connection ends.
-async fn speak(mut stream: TlsStream<TcpStream>, mut queue: Receiver<Bytes>) -> io::Result<()> {
-    let (mut samples, mut out, mut answer) = (Vec::new(), Vec::new(), [0]);
-    loop {
-        tokio::select! {
-            count = queue.recv_many(&mut samples, TOGETHER) => if count == 0 { return Ok(()) },
-            // Nothing is said on it: it was closed.
-            _ = stream.read(&mut answer) => return Ok(()),
-            () = sleep(KEEP_ALIVE) => samples.push(Bytes::new()),
-        }
-        samples.drain(..).for_each(|sample| frame::put(&sample, &mut out));
-        let written = async {
-            stream.write_all(&out).await?;
-            stream.flush().await
-        };
-        timeout(LEASE, written).await??;
-        out.clear();
-        out.shrink_to(KEPT);
     }
 }

@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::{Event, Wake};
+use super::line::Line;
 use crate::membership::{Member, NodeRow};
 
 /// Octets of samples that wait to be taken; more are dropped, and the lanes bring them again.
 const WAITING: usize = 16 * 1024 * 1024;
-/// Samples that wait to be written on one connection; the lanes have less under way.
-const QUEUE: usize = 256;
 /// A node that has not renewed its row for this time, in milliseconds, is called no more.
 const FORGOTTEN: i64 = 60_000;
 
@@ -35,7 +33,7 @@ struct State {
     /// Who has called this node, by which of its connections, and where it is.
     callers: BTreeMap<Member, (u64, Vec<String>)>,
     /// Who is being called, and the way to it once it has answered.
-    calls: BTreeMap<Member, Option<Sender<Bytes>>>,
+    calls: BTreeMap<Member, Option<Arc<Line>>>,
     /// Of whom it was told that it has ended.
     refused: BTreeSet<Member>,
     connections: u64,
@@ -80,9 +78,10 @@ impl Shared {
     }
 
     /// Sends a sample, or drops it.
-    pub fn send(&self, to: Member, sample: Bytes) {
-        if let Some(Some(queue)) = self.state().calls.get(&to) {
-            let _ = queue.try_send(sample);
+    pub fn send(&self, to: Member, sample: &[u8]) {
+        let line = self.state().calls.get(&to).cloned().flatten();
+        if let Some(line) = line {
+            line.say(sample);
         }
     }
 
@@ -131,15 +130,13 @@ impl Shared {
     }
 
     /// A node has answered. The way to it is there until the guard goes.
-    pub fn called(self: &Arc<Self>, member: Member) -> (Receiver<Bytes>, Guard<impl FnMut()>) {
-        let (queue, samples) = channel(QUEUE);
+    pub fn called(self: &Arc<Self>, member: Member, line: &Arc<Line>) -> Guard<impl FnMut()> {
         self.change(member, |state| {
             state.refused.remove(&member);
-            state.calls.insert(member, Some(queue));
+            state.calls.insert(member, Some(line.clone()));
         });
         let shared = self.clone();
-        let end = move || shared.change(member, |state| drop(state.calls.insert(member, None)));
-        (samples, Guard(end))
+        Guard(move || shared.change(member, |state| drop(state.calls.insert(member, None))))
     }
 
     /// A node has called; where it is called back. It is heard until the guard goes, or until it calls

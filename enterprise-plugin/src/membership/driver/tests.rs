@@ -14,6 +14,9 @@ struct Told {
     node: u32,
     incarnation: AtomicI64,
     done: Mutex<Vec<Action>>,
+    /// What is to be sent, and what was heard.
+    post: Mutex<Vec<(Member, Bytes)>>,
+    heard: Mutex<Vec<(Member, Bytes)>>,
 }
 
 impl Core for Arc<Told> {
@@ -34,20 +37,17 @@ impl Core for Arc<Told> {
     }
 }
 
-/// Nobody sends stanzas.
-struct Nothing;
-
-impl Carry for Nothing {
-    fn hear(&self, from: Member, _: Bytes, _: Duration) {
-        unreachable!("nobody sends stanzas, not {from:?} either");
+impl Carry for Arc<Told> {
+    fn hear(&self, from: Member, bytes: Bytes, _: Duration) {
+        self.heard.lock().expect("no panic").push((from, bytes));
     }
 
     fn samples(&self, _: Duration, _: bool) -> Vec<(Member, Bytes)> {
-        Vec::new()
+        std::mem::take(&mut self.post.lock().expect("no panic"))
     }
 }
 
-type Process = (Arc<Told>, Driver<Arc<Told>, Hub, Nothing>);
+type Process = (Arc<Told>, Driver<Arc<Told>, Hub, Arc<Told>>);
 
 /// Nodes of one process with one database.
 struct Room {
@@ -70,8 +70,9 @@ impl Room {
         let hub = Hub::default();
         let start = |node| {
             let incarnation = AtomicI64::new(i64::from(node) * 100);
-            let core = Arc::new(Told { node, incarnation, done: Mutex::default() });
-            let parts = (hub.clone(), Nothing);
+            let (done, post, heard) = (Mutex::default(), Mutex::default(), Mutex::default());
+            let core = Arc::new(Told { node, incarnation, done, post, heard });
+            let parts = (hub.clone(), core.clone());
             (core.clone(), Driver::new(host.clone(), core, parts, Arc::new(|| ())))
         };
         let nodes = (1..=nodes).map(start).collect();
@@ -95,6 +96,23 @@ impl Room {
         let view = block_on(store::snapshot(&self.server.host())).expect("rows").view;
         view.members.iter().map(|member| member.node).collect()
     }
+}
+
+#[test]
+fn what_is_to_be_sent_leaves_at_once_when_nothing_did_before() {
+    let room = Room::of(2);
+    room.run(Duration::from_secs(3));
+    let [(first, sending), (second, hearing)] = &room.nodes[..] else { unreachable!() };
+    std::thread::sleep(QUIET);
+    let stanza = Bytes::from_static(b"\x01a stanza");
+    first.post.lock().expect("no panic").push((second.me(), stanza.clone()));
+    assert!(sending.talk_at_once());
+    hearing.talk(false);
+    assert_eq!(*second.heard.lock().expect("no panic"), [(first.me(), stanza)]);
+    // Somebody else has the turn: he sends it.
+    let turn = sending.inner();
+    assert!(!sending.talk_at_once());
+    drop(turn);
 }
 
 #[test]

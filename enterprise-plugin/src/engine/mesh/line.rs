@@ -1,0 +1,100 @@
+//! A connection on which this node speaks. Whoever has something to say writes it himself, as to wake
+//! another thread costs more; only what the kernel does not take at once is left to the connection's task.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
+
+use super::frame;
+use super::{KEEP_ALIVE, LEASE};
+
+/// Octets that wait to be written; more are dropped, and the lanes bring them again.
+const WAITING: usize = 16 * 1024 * 1024;
+/// Octets for which a connection keeps room.
+const KEPT: usize = 256 * 1024;
+
+pub struct Line {
+    writing: Mutex<Writing>,
+    /// Something is left to the task.
+    left: Notify,
+}
+
+struct Writing {
+    stream: TlsStream<TcpStream>,
+    /// Frames; those before `written` are in the stream.
+    out: Vec<u8>,
+    written: usize,
+}
+
+impl Line {
+    pub fn new(stream: TlsStream<TcpStream>) -> Line {
+        let writing = Writing { stream, out: Vec::new(), written: 0 };
+        Line { writing: Mutex::new(writing), left: Notify::new() }
+    }
+
+    /// Says something, from any thread, or drops it. Nothing passes what waits.
+    pub fn say(&self, sample: &[u8]) {
+        let mut writing = self.writing();
+        if writing.out.len() >= WAITING {
+            return;
+        }
+        let is_first = writing.out.is_empty();
+        frame::put(sample, &mut writing.out);
+        let mut nobody = Context::from_waker(Waker::noop());
+        if !is_first || !matches!(writing.poll(&mut nobody), Poll::Ready(Ok(()))) {
+            self.left.notify_one();
+        }
+    }
+
+    /// Writes what is left, and says something now and then, until the connection ends.
+    pub async fn serve(&self) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                () = self.left.notified() => {}
+                end = self.ended() => return end,
+                () = sleep(KEEP_ALIVE) => self.say(&[]),
+            }
+            let written = std::future::poll_fn(|cx| self.writing().poll(cx));
+            timeout(LEASE, written).await??;
+        }
+    }
+
+    /// Nothing is said on it by the other end, which only closes it.
+    async fn ended(&self) -> io::Result<()> {
+        let mut octet = [0];
+        std::future::poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut octet);
+            Pin::new(&mut self.writing().stream).poll_read(cx, &mut buffer)
+        })
+        .await
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writing {
+    /// Ready when the kernel has everything.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let rest = &self.out[self.written..];
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.written += count,
+            }
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.out.clear();
+        self.out.shrink_to(KEPT);
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
