@@ -11,7 +11,8 @@ from play.stage import roster, subscribe
 from servers.database import fresh_postgres
 from servers.process import wait_until
 
-pytestmark = pytest.mark.needs("databases")
+# One worker plays them all: each would form a cluster of its own.
+pytestmark = [pytest.mark.needs("databases"), pytest.mark.xdist_group("one cluster")]
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 
 from cluster import Cluster, Node
 from cluster.cluster import plugin
-from cluster.load import Load
+from cluster.load import Load, resumed
 from play import Stage, StreamFailed, ns
-from play.zero_loss import Reader, Sender, join, sm_client, start
+from play.zero_loss import Reader, join, sm_client, start
 from servers.database import fresh_postgres
 from servers.process import wait_until
 
@@ -77,8 +77,7 @@ class Readers:
         for home in [home for home, at in self.at.items() if at is node]:
             join([self.threads[home]])
             last = self.load.readers[home][-1]
-            again = self.load.stages[elsewhere].authenticate(self.load.reader_users[home])
-            assert ns.name(again.resume(last.client)) == "resumed"
+            again = resumed(self.load.stages[elsewhere], self.load.reader_users[home], last.client)
             self.load.readers[home].append(Reader(again))
             [self.threads[home]] = start(self.load.readers[home][-1].run)
             self.load.reading.append(self.threads[home])
@@ -134,25 +133,17 @@ def test_the_plugin_is_upgraded_node_by_node_under_load(cluster, tmp_path, recor
     for node, elsewhere in zip(cluster, [cluster[1], cluster[2], cluster[0]]):
         node.enterprise("drain")
         readers.leave(node, elsewhere)
-        is_empty(node)
+        load.leave(node, elsewhere)
+        wait_until(lambda node=node: sessions(node) == 0, "nobody has to be waited for")
         node.install(speaking(2, tmp_path))
         cluster.wait_formed()
         wait_until(lambda node=node: of_members(cluster[0], "protocol")[node.number] == 2, "it has the new version")
         cross(cluster)
         # Those that wrote there are gone with their connections.
-        write(load, node)
+        load.write(node, [*load.reader_users.values(), *load.others])
         load.more()
     assert set(of_members(cluster[0], "protocol").values()) == {2}
     settle(load, record_property, "upgraded node by node")
-
-
-def write(load: Load, node: Node) -> None:
-    """Somebody more writes on the node, to everybody."""
-    user = load.stages[node].user("sender")
-    everybody = [*load.reader_users.values(), *load.others]
-    sender = Sender(len(load.senders), sm_client(load.stages[node], user, False), everybody)
-    load.senders.append(sender)
-    load.writing += start(lambda: sender.run(lambda: load.is_over))
 
 
 def cross(cluster) -> None:

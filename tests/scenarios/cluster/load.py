@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from play import Stage, User
+from play import Client, Stage, User, ns
 from play.zero_loss import (
     TOKEN,
     Count,
@@ -39,7 +39,10 @@ class Load:
     readers: dict[Node, list[Reader]] = field(default_factory=dict)
     reader_users: dict[Node, User] = field(default_factory=dict)
     others: list[User] = field(default_factory=list)
+    # Where the sessions are whose clients vanished.
+    vanished: dict[Node, list[tuple[User, Client]]] = field(default_factory=dict)
     senders: list[Sender] = field(default_factory=list)
+    sending_users: list[User] = field(default_factory=list)
     writing: list = field(default_factory=list)
     reading: list = field(default_factory=list)
     # Nodes that lost what only their memory held.
@@ -57,16 +60,23 @@ class Load:
             self.readers[node] = []
             self.read(node)
             vanished = first.user("vanished")
-            sm_client(stage, vanished).cut()
+            client = sm_client(stage, vanished)
+            client.cut()
+            self.vanished[node] = [(vanished, client)]
             self.others.append(vanished)
         everybody = [*self.reader_users.values(), *self.others]
         for number, node in enumerate([*self.cluster, *self.cluster]):
-            client = sm_client(self.stages[node], first.user("sender"), False)
-            turned = everybody[number:] + everybody[:number]
-            self.senders.append(Sender(number, client, turned, pause=PAUSE))
-        self.writing = start(*(lambda s=s: s.run(lambda: self.is_over) for s in self.senders))
+            self.write(node, everybody[number:] + everybody[:number])
         self.reach(BEFORE)
         return self
+
+    def write(self, node: Node, recipients: list[User]) -> None:
+        """Somebody writes on the node."""
+        user = Stage(self.cluster[0]).user("sender")
+        sender = Sender(len(self.senders), sm_client(self.stages[node], user, False), recipients, pause=PAUSE)
+        self.sending_users.append(user)
+        self.senders.append(sender)
+        self.writing += start(lambda: sender.run(lambda: self.is_over))
 
     def read(self, node: Node, user: User | None = None) -> None:
         """Somebody reads on the node: its own reader, or one whose node is gone."""
@@ -75,6 +85,20 @@ class Load:
         home = next(n for n, u in self.reader_users.items() if u is user)
         self.readers[home].append(reader)
         self.reading += start(reader.run)
+
+    def leave(self, node: Node, elsewhere: Node) -> None:
+        """Whoever vanished from a node that is emptied comes back on another, and vanishes again; whoever
+        wrote comes back, and leaves. Nobody is waited for."""
+        stage = self.stages[elsewhere]
+        for user, client in self.vanished.pop(node):
+            again = resumed(stage, user, client)
+            again.cut()
+            self.vanished[elsewhere].append((user, again))
+        for sender, user, thread in zip(self.senders, self.sending_users, self.writing, strict=True):
+            if self.node_of(sender) is node:
+                join([thread])
+                resumed(stage, user, sender.client).close()
+        self.vanished[node] = []
 
     def node_of(self, sender: Sender) -> Node:
         return self.cluster[sender.number % len(self.cluster.nodes)]
@@ -165,3 +189,10 @@ class Load:
         count.doubled -= in_doubt
         count.repeated += len(in_doubt)
         return count
+
+
+def resumed(stage: Stage, user: User, lost: Client) -> Client:
+    """The client with the session that it had."""
+    again = stage.authenticate(user)
+    assert ns.name(again.resume(lost)) == "resumed"
+    return again
