@@ -43,15 +43,31 @@ pub fn choose(wanted: &str) -> Result<Place> {
     Ok(Place { listen, advertised: SocketAddr::new(seen, listen.port()).to_string() })
 }
 
-/// The address from which this machine would reach others; nothing is sent for that.
+/// The address at which others reach this machine: the one from which it would reach them or, without a
+/// route to everywhere, one of its own network.
 fn own_address() -> IpAddr {
-    let ask = || -> std::io::Result<IpAddr> {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        // RFC 5737: an address for documentation.
-        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
-        Ok(socket.local_addr()?.ip())
-    };
-    ask().ok().filter(|address| !address.is_unspecified()).unwrap_or(Ipv4Addr::LOCALHOST.into())
+    let interfaces = || if_addrs::get_if_addrs().unwrap_or_default();
+    let there = routed().filter(|address| !address.is_unspecified());
+    there
+        .or_else(|| within(interfaces().iter().map(|interface| interface.ip())))
+        .unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
+
+/// Nothing is sent for that.
+fn routed() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // RFC 5737: an address for documentation.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// The first one that other machines may reach.
+fn within(mut addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
+    // This node listens at addresses of IPv4 unless it is told another one.
+    addresses.find(|address| match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(_) => false,
+    })
 }
 
 #[cfg(test)]
@@ -70,5 +86,13 @@ mod tests {
         let all = choose("").expect("a place");
         assert!(all.listen.ip().is_unspecified() && !all.advertised.starts_with("0.0.0.0"));
         assert!(choose("somewhere").expect_err("no address").message.contains("enterprise.listen"));
+    }
+
+    #[test]
+    fn without_a_route_it_is_an_address_of_the_network() {
+        let all = ["127.0.0.1", "::1", "169.254.3.4", "fe80::1", "10.0.0.5", "10.0.0.6"];
+        let parsed = |count| all[..count].iter().map(|text| text.parse().expect("an address"));
+        assert_eq!(within(parsed(6)), Some(Ipv4Addr::new(10, 0, 0, 5).into()));
+        assert_eq!(within(parsed(4)), None);
     }
 }
