@@ -78,6 +78,14 @@ def test_setup_names_an_unreachable_database(tmp_path):
     assert_one_clear_line(done, str(port))
 
 
+def test_setup_refuses_the_database_of_another_domain(private_server, postgres, tmp_path):
+    private_server(database=postgres, start=False)
+    home = tmp_path / "second"
+    done = Hearth(home).setup(postgres, domain="other.example")
+    assert_one_clear_line(done, "localhost", "other.example")
+    assert not (home / "hearth.toml").exists()
+
+
 def test_setup_names_an_unknown_property(tmp_path):
     done = Hearth(tmp_path / "home").setup(properties={"archive.enabeld": "true"})
     assert_one_clear_line(done, "archive.enabeld", "archive.enabled")

@@ -37,7 +37,7 @@ class Hearth(Server):
         return server
 
     def setup(
-        self, database: str = "sqlite", properties: Mapping[str, str] = {}
+        self, database: str = "sqlite", properties: Mapping[str, str] = {}, domain: str = "localhost"
     ) -> subprocess.CompletedProcess:
         """`hearth setup`, whether it succeeds or not."""
         password = self.home.parent / f"{self.home.name}.password"
@@ -48,7 +48,7 @@ class Hearth(Server):
             "--home",
             self.home,
             "--domain",
-            "localhost",
+            domain,
             "--database",
             database,
             "--admin-password-file",
