@@ -227,7 +227,7 @@ impl C2s {
             self.router.registry.forget_resume(&id);
         }
         self.router.registry.unbind(&shared);
-        self.router.im.let_go(&shared);
+        self.router.im.let_go(&shared, claimant);
         let mut out = Out::default();
         for envelope in shared.mailbox.close() {
             self.router.forward(&shared.jid, envelope, &mut out);

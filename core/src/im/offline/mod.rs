@@ -20,7 +20,7 @@ use crate::clock::StanzaId;
 use crate::host::HostId;
 use crate::jid::Jid;
 use crate::router::Out;
-use crate::session::{Duty, Shared};
+use crate::session::{Duty, Node, Shared};
 use crate::stanza::{Condition, Stanza};
 use crate::storage::{Append, Done, StorageError, Value, params};
 use crate::telemetry::Backoff;
@@ -214,9 +214,23 @@ impl Im {
         self.spool.claimed(holder.id, ids.into_iter().collect());
     }
 
-    /// The session lives on on another node, which takes its messages over.
-    pub fn let_go(&self, holder: &Shared) {
+    /// The session lives on at `claimant`, which takes its messages over.
+    pub fn let_go(self: &Arc<Self>, holder: &Shared, claimant: Node) {
         self.spool.forget_session(holder.id);
+        let (im, key, owner) = (self.clone(), Key::from(holder), holder.jid.clone());
+        let store::Holder { node, incarnation, session } = self.spool.holder(holder);
+        let mine = params![key.host, key.account, node, incarnation, session as i64].to_vec();
+        let theirs = params![claimant.id, claimant.incarnation as i64];
+        let values = [&mine[..], theirs].concat();
+        self.append(store::HAND_OVER, &values, move |outcome| {
+            if outcome.is_err() {
+                // The claimant's run is over.
+                im.append(store::FREE_ALL, &mine, {
+                    let im = im.clone();
+                    move |_| im.flush_soon(key, &owner)
+                });
+            }
+        });
     }
 
     /// The client of `holder` has the message.

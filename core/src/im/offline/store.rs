@@ -55,6 +55,17 @@ pub const FREE: &str = "UPDATE offline_messages SET holder_node = NULL, \
     holder_incarnation = NULL, holder_session = NULL WHERE host = $1 AND account = $2 AND id = $3 \
     AND holder_node = $4 AND holder_incarnation = $5";
 
+/// The session that held messages lives on at another node, whose run holds them until it has taken them
+/// over: it may end before that. Runs as an append.
+pub const HAND_OVER: &str = "UPDATE offline_messages SET holder_node = $6, \
+    holder_incarnation = $7, holder_session = 0 WHERE host = $1 AND account = $2 \
+    AND holder_node = $3 AND holder_incarnation = $4 AND holder_session = $5";
+
+/// The same, when that run is over already.
+pub const FREE_ALL: &str = "UPDATE offline_messages SET holder_node = NULL, \
+    holder_incarnation = NULL, holder_session = NULL WHERE host = $1 AND account = $2 \
+    AND holder_node = $3 AND holder_incarnation = $4 AND holder_session = $5";
+
 /// The session that held the message lives on elsewhere, as this one. Runs as an append.
 pub const TAKE_OVER: &str = "UPDATE offline_messages SET holder_node = $4, \
     holder_incarnation = $5, holder_session = $6 WHERE host = $1 AND account = $2 AND id = $3";

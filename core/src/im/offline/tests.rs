@@ -17,6 +17,7 @@ backend_tests! {
     what_an_earlier_run_held_is_free,
     what_others_held_is_reclaimed,
     a_run_that_is_gone_holds_nothing,
+    what_a_session_held_goes_with_it_to_another_node,
     usage_counts_octets,
 }
 
@@ -163,6 +164,27 @@ async fn a_run_that_is_gone_holds_nothing(test: TestDb) {
     assert_eq!(claim(&test, 1, 2, 1).await, [1, 2], "its next run is another one");
 }
 
+/// Whichever of the two nodes writes first, and whether the second one writes at all.
+async fn what_a_session_held_goes_with_it_to_another_node(test: TestDb) {
+    migrate(&test.db, MIGRATIONS, NOW).await.unwrap();
+    for n in 1..=3 {
+        add(&test, n, 10).await;
+    }
+    assert_eq!(claim(&test, 1, 1, 7).await, [1, 2, 3]);
+    execute(&test, store::BEGIN, params![2u32, 5i64]).await.unwrap();
+    let juliet = key("juliet");
+    let take_over =
+        |n| params![juliet.host, juliet.account, StanzaId(n), 2u32, 5i64, 9i64].to_vec();
+    execute(&test, store::TAKE_OVER, &take_over(1)).await.unwrap();
+    let hand_over = params![juliet.host, juliet.account, 1u32, 1i64, 7i64, 2u32, 5i64];
+    assert_eq!(execute(&test, store::HAND_OVER, hand_over).await.unwrap(), 2);
+    execute(&test, store::TAKE_OVER, &take_over(2)).await.unwrap();
+    let of_session = "UPDATE offline_messages SET size = size WHERE holder_session = $1";
+    assert_eq!(execute(&test, of_session, params![9i64]).await.unwrap(), 2);
+    let freed = test.db.write(|tx| Box::pin(store::free_held(tx, 2, 5))).await.unwrap();
+    assert_eq!(freed.len(), 3, "that of which the other node had not heard, too");
+}
+
 /// A write of the run that others take over from is under way: it is done first, and then undone.
 #[tokio::test]
 async fn what_a_run_is_just_about_to_hold_is_freed_too() {
@@ -285,6 +307,25 @@ async fn a_message_of_a_session_that_died_goes_to_the_next() {
     })
     .await;
     assert!(got[0].contains("<body>hi</body>"));
+}
+
+/// A session was let go to a node that is gone by then.
+#[tokio::test]
+async fn a_message_whose_session_arrived_nowhere_goes_to_the_next() {
+    let mut world = World::new().await;
+    let mut romeo = world.online("romeo/orchard").await;
+    world.send(&mut romeo, HI).await;
+    world.until_rows("juliet", 1).await;
+    let one = world.session("juliet/one");
+    let two = world.session("juliet/two");
+    world.im.hand_over(&one.shared).await;
+    assert_eq!(inbox(&one).len(), 1);
+    world.im.let_go(&one.shared, Node { id: 9, incarnation: 5 });
+    eventually("it is given to her next session", async || {
+        world.im.hand_over(&two.shared).await;
+        inbox(&two).len() == 1
+    })
+    .await;
 }
 
 #[tokio::test]
