@@ -114,8 +114,25 @@ async fn put(visit: &Visit, contact: &str) -> Result<Contact, Problem> {
     visit.change(Method::PUT, &["users", visit.param(0), "roster", contact], body).await
 }
 
+/// What was typed, or the address of the user whose name it is. A domain, such as that of a gateway,
+/// has a dot.
+async fn address(visit: &Visit, typed: &str) -> Result<String, Problem> {
+    if typed.is_empty() || typed.contains(['@', '/']) {
+        return Ok(typed.to_owned());
+    }
+    match visit.read::<User>(&["users", typed], &[]).await {
+        Ok(user) => Ok(user.jid),
+        Err(Problem::NotFound(_)) if typed.contains(['.', ':']) => Ok(typed.to_owned()),
+        Err(problem) => Err(problem.at("contact")),
+    }
+}
+
 async fn add(visit: Visit) -> Result<Response, Refusal> {
-    match put(&visit, visit.form.get("contact").trim()).await {
+    let added = match address(&visit, visit.form.get("contact").trim()).await {
+        Ok(contact) => put(&visit, &contact).await,
+        Err(problem) => Err(problem),
+    };
+    match added {
         Ok(_) => visit.done(&visit.path, visit.t("roster.added")),
         Err(problem) => {
             let form = Form::sent(&visit.form).refuse_by(&problem);
