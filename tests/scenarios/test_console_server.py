@@ -125,6 +125,12 @@ def test_a_certificate_is_refused_installed_and_made_anew(own_console, tmp_path)
     page.get_by_role("button", name="Check and install").click()
     expect(page.get_by_text("holds no private key")).to_be_visible()
     console.look("server-certificates-refused")
+    other = subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "ed25519"], check=True, capture_output=True, text=True
+    )
+    page.get_by_label("Private key").fill(other.stdout)
+    page.get_by_role("button", name="Check and install").click()
+    expect(page.locator("#key-error")).to_contain_text("the key does not belong to the chain")
     page.get_by_label("Private key").fill(key.read_text())
     page.get_by_role("button", name="Check and install").click()
     expect(page.get_by_text("89 days left")).to_be_visible()

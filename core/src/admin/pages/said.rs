@@ -85,6 +85,11 @@ mod tests {
         let own =
             "Das Hochladen brach ab: Verbindung von der Gegenseite abgebrochen (Systemfehler 104)";
         assert_eq!(broken, own);
+        let apart =
+            "the key does not belong to the chain; install the pair that was issued together";
+        let own = "der Schlüssel und die Kette gehören nicht zusammen; installieren Sie das Paar, das \
+                   zusammen ausgestellt wurde.";
+        assert_eq!(german.said(apart), own);
         let english = Catalogue::named("en").expect("English");
         assert_eq!(english.said("the file is empty"), "the file is empty");
     }

@@ -60,7 +60,7 @@ pub enum CertificateError {
     #[error("{} holds no private key; it must be PEM text without a passphrase", .path.display())]
     NoKey { path: PathBuf },
     #[error(
-        "the private key {} does not belong to the certificate {}; install the pair that was issued together",
+        "{} does not belong to {}; install the pair that was issued together",
         .key.display(), .chain.display()
     )]
     Mismatch { chain: PathBuf, key: PathBuf },
