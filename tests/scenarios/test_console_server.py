@@ -65,6 +65,8 @@ def test_a_message_to_nobody_is_refused_and_kept(console):
     console.forgive("422")
     page = console.go("/sessions/message")
     page.get_by_label("To").fill("nobody-at-all")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#body-error")).to_have_text("a message has a text")
     page.get_by_label("Message").fill("hello")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("there is no session of")).to_be_visible()

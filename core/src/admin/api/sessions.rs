@@ -233,8 +233,11 @@ struct Message {
 /// Sends a message of the domain to sessions on all nodes. It is not kept for people who are away.
 async fn message(call: Call) -> Result<Answer, Problem> {
     let message: Message = call.json()?;
+    if message.body.trim().is_empty() {
+        return Err(Problem::invalid("a message has a text").at("body"));
+    }
     let text = [Some(&message.body), message.subject.as_ref()];
-    if message.body.trim().is_empty() || text.into_iter().flatten().any(|t| t.len() > LONGEST) {
+    if text.into_iter().flatten().any(|t| t.len() > LONGEST) {
         let words = format!("a message has a text of at most {LONGEST} octets");
         return Err(Problem::Invalid(words).at("body"));
     }
