@@ -47,6 +47,13 @@ def test_the_introduction_gives_way_to_the_plugin(postgres_console):
     assert sidebar(console) == ["Übersicht", "Lizenz"]
     console.look("enterprise-evaluation-german")
 
+    console.server.api("POST", "/plugins/enterprise/disable")
+    console.go("/enterprise")
+    expect(page.get_by_text("ist installiert, läuft aber nicht")).to_be_visible()
+    expect(page.get_by_role("heading", name="Das Plugin hochladen")).to_have_count(0)
+    console.look("enterprise-disabled-german")
+    page.get_by_role("link", name="Über das Plugin").click()
+    expect(page.get_by_role("button", name="Einschalten")).to_be_visible()
     console.server.api("DELETE", "/plugins/enterprise?data=keep")
     console.go("/enterprise")
     expect(page.get_by_role("heading", name="Enterprise")).to_be_visible()

@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::form::Form;
 use super::frame::{Item, Tab};
+use super::plugins::Plugin;
 use super::visit::{redirect, show};
 use super::{Frame, Refusal, Route, Visit};
 use crate::http::Response;
@@ -14,7 +15,7 @@ pub const TAB: Tab =
     Tab { id: "enterprise", items: &[Item { id: "introduction", path: "/enterprise" }] };
 
 pub const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/enterprise", |visit| Box::pin(async move { introduce(&visit) }))];
+    &[Route::new(Method::GET, "/enterprise", |visit| Box::pin(introduce(visit)))];
 
 #[derive(Template)]
 #[template(path = "introduction.html")]
@@ -23,12 +24,16 @@ struct Introduction {
     form: Form,
     /// The password was given lately, as an upload demands.
     is_confirmed: bool,
+    /// The plugin is there, but does not run.
+    idle: Option<Plugin>,
 }
 
-fn introduce(visit: &Visit) -> Result<Response, Refusal> {
+async fn introduce(visit: Visit) -> Result<Response, Refusal> {
     let page = visit.frame("introduction");
     if let Some(tab) = page.brought(TAB.id) {
         return redirect(&tab.path);
     }
-    show(Introduction { page, form: Form::default(), is_confirmed: visit.confirmed().is_ok() })
+    let idle = visit.read(&["plugins", TAB.id], &[]).await.ok();
+    let is_confirmed = visit.confirmed().is_ok();
+    show(Introduction { page, form: Form::default(), is_confirmed, idle })
 }
