@@ -122,6 +122,9 @@ def test_the_embedded_database(first_start, wizard):
     browser.finish()
     expect(page.locator("#ready")).to_contain_text("chat.example")
     expect(page.locator(".waiting")).to_be_hidden()
+    for name, path in {"Certificates": "server/certificates", "Plugins": "plugins"}.items():
+        link = page.get_by_role("link", name=name).get_attribute("href")
+        assert link == page.locator("#console").get_attribute("href") + path
     browser.look("setup-done")
     assert ask(server, "/readyz")[0] == 200
     assert mode(server.home / "hearth.toml") == 0o600
