@@ -1,5 +1,5 @@
 //! This node's part in the cluster, put together: membership decides, the carrier moves, core does what
-//! is to be done. All of it runs on one thread of the plugin's own.
+//! is to be done. All of it runs on one thread of the plugin's own, but for what core's threads send at once.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
