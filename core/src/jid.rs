@@ -21,7 +21,7 @@ pub enum JidError {
     Empty,
     #[error("an address part exceeds 1023 octets")]
     TooLong,
-    #[error("the localpart holds a character that RFC 7622 forbids")]
+    #[error("the localpart holds a character that RFC 7622 forbids, such as a space, @ or /")]
     Localpart,
     #[error("the domainpart is not a host name or address")]
     Domainpart,
