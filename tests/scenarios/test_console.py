@@ -70,6 +70,26 @@ def test_the_password_is_asked_for_again(console):
     expect(page.get_by_role("heading", name="API tokens")).to_be_visible()
 
 
+def test_an_act_is_repeated_after_a_sign_in(console):
+    page = console.go("/users/admin")
+    page.get_by_role("button", name="Dismiss").click()
+    console.context.clear_cookies()
+    page.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill("administrators-password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{console.origin}/users/admin")
+    expect(page.get_by_role("status")).to_contain_text("Nothing was done yet")
+    console.forgive("422")
+    page = console.go("/server/logs")
+    page.get_by_label("Module").last.fill("no module")
+    page.get_by_role("button", name="Set the level").click()
+    expect(page.locator("#module-error")).to_be_visible()
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page).to_have_url(f"{console.origin}/server/logs")
+    expect(page.get_by_role("status")).to_contain_text("Bisher ist nichts geschehen")
+
+
 def test_signing_out_ends_the_session(console):
     cookies = console.context.cookies()
     page = console.go("/")

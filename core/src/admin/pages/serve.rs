@@ -17,7 +17,7 @@ use super::visit::{redirect, redirect_htmx};
 use super::{Console, Frame, Refusal, Visit, Visitor, cookie, help, routes, sign_in, upload_form};
 use crate::admin::api::Problem;
 use crate::admin::route::{self, Access, Missing};
-use crate::admin::session::Session;
+use crate::admin::session::{Session, Tone};
 use crate::http::{Allowance, Peer, Response, Routes};
 
 /// Bytes of a form's body.
@@ -177,6 +177,12 @@ async fn perform(
         let visit = Visit { console, visitor, session, path, params, query, form };
         return plugin_page::answer(visit, place, method, (&headers, body)).await;
     }
+    if let (Err(Missing::Method(_)), Some(session), true) =
+        (&found, &session, method == Method::GET)
+    {
+        session.say_as(Tone::Warn, visitor.t("problem.not_done").into());
+        return redirect(above(&path));
+    }
     let (route, params) = found.map_err(|missing| match missing {
         // Who has not signed in does not learn what there is.
         _ if session.is_none() => Refusal::SignIn,
@@ -193,6 +199,14 @@ async fn perform(
     }
     let (query, form) = (Fields::new(query), sent.fields);
     (route.handler)(Visit { console, visitor, session, path, params, query, form }).await
+}
+
+/// The page that a path of a form belongs to. It is asked for after a sign-in in place of the act, and
+/// when another language is chosen where an act was refused.
+fn above(path: &str) -> &str {
+    let is_page = |path: &str| route::find(routes(), &Method::GET, &route::segments(path)).is_ok();
+    let mut slashes = path.rmatch_indices('/').map(|(at, _)| &path[..at]);
+    slashes.find(|path| !path.is_empty() && is_page(path)).unwrap_or("/")
 }
 
 impl Console {
@@ -256,4 +270,22 @@ pub fn harden(mut response: Response) -> Response {
     // With `no-referrer` a browser sends `Origin: null` with our own forms.
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_form_belongs_to_a_page() {
+        for (path, page) in [
+            ("/users/ro%2Fmeo/appoint", "/users/ro%2Fmeo"),
+            ("/server/logs/levels", "/server/logs"),
+            ("/plugins/trial/do/enable", "/plugins/trial"),
+            ("/server/database/backups/x/delete", "/server/database"),
+            ("/sign-out", "/"),
+        ] {
+            assert_eq!(above(path), page);
+        }
+    }
 }
