@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
-use super::{Language, answered, button, fact, unknown_form};
+use super::{Language, answered, button, fact, sentence, unknown_form};
 use crate::licence::office::{self, InstallError, Office};
 use crate::licence::standing::EVALUATION_MEMBERS;
 use crate::licence::{Kind, Standing};
@@ -76,7 +76,7 @@ impl Enterprise {
         };
         notes.push((level, language.standing(&office.standing)));
         if self.is_embedded() {
-            notes.push(("warn", language.obstacle(&Obstacle::Embedded)));
+            notes.push(("warn", sentence(&language.obstacle(&Obstacle::Embedded))));
         }
         if office.situation.is_set_back() {
             let back = language.say(

@@ -60,6 +60,7 @@ fn the_tab_has_its_pages_in_both_languages() {
     assert!(page(&server, "overview").contains("Users online"));
     assert!(in_german(&server, "overview").contains("Benutzer online"));
     assert!(page(&server, "licence").contains("There is no licence."));
+    assert!(page(&server, "licence").contains("Clustering needs an external database"));
     assert!(in_german(&server, "licence").contains("Es gibt keine Lizenz."));
     assert!(page(&server, "clustering").contains("external database"));
     assert!(in_german(&server, "clustering").contains("externe Datenbank"));
