@@ -126,7 +126,22 @@ fn table(request: &PageRequest, kept: &[Kept]) -> String {
     format!(
         "<div class='table'><table><thead><tr><th>Pattern</th><th>Action</th><th>Where</th>\
          <th>Whose</th><th class='number'>Matches</th><th>Last</th><th></th></tr></thead>\
-         <tbody>{rows}</tbody></table></div>"
+         <tbody>{rows}</tbody></table></div>{}",
+        question(request)
+    )
+}
+
+/// The console's dialog, which the buttons of the table open; each names its own action.
+fn question(request: &PageRequest) -> String {
+    let form = request.open_form("delete");
+    format!(
+        "<dialog id='delete' aria-labelledby='delete-title'>{form}\
+         <h2 id='delete-title'>Delete the pattern <q class='subject' data-subject></q></h2>\
+         <p class='consequence'>Messages that it matches pass from now on, and its count is lost. \
+         To stop it for a while, tick Off on its page.</p>\
+         <div class='buttons'><button class='button danger solid'>Delete</button>\
+         <button class='button' type='button' data-close-dialog>Cancel</button></div>\
+         </form></dialog>"
     )
 }
 
@@ -140,13 +155,13 @@ fn row(request: &PageRequest, Kept { pattern, hits, last_ms }: &Kept) -> String 
         (pattern.action.label(), pattern.part.label(), pattern.direction.label());
     let last = last_ms.map_or_else(|| "never".to_owned(), xml::time);
     let id = pattern.id;
-    let delete = request.open_form(&format!("delete/{id}"));
     format!(
         "<tr><th><a href='{base}/edit/{id}'><code>{text}</code></a>{kind}{off}</th>\
          <td>{action}{tell}</td><td>{part}</td><td>{direction}</td>\
          <td class='number'>{hits}</td><td>{last}</td>\
-         <td class='acts'>{delete}<button class='button small danger' \
-         aria-label='Delete {text}'>Delete</button></form></td></tr>"
+         <td class='acts'><button type='button' class='button small danger' data-dialog='delete' \
+         data-action='{base}/delete/{id}' data-subject='{text}' \
+         aria-label='Delete {text}'>Delete</button></td></tr>"
     )
 }
 

@@ -122,6 +122,7 @@ fn the_page_makes_changes_tries_and_deletes_a_pattern() {
     server.request_page("patterns", saved).unwrap();
     let page = html(&server, get(""));
     assert!(page.contains("<code>&lt;heck&gt;</code>") && !page.contains("<heck>"), "{page}");
+    assert!(page.contains("data-dialog='delete'") && page.contains("pass from now on"), "{page}");
 
     let form = [("text", "a <heck> b"), ("part", "body"), ("direction", "sent"), ("sender", "")];
     let tried = html(&server, post("test", &form));
