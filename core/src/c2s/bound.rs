@@ -138,6 +138,8 @@ impl Bound {
         if self.inbound.held.resumable.is_none() {
             return;
         }
+        // What was read already comes first.
+        self.inbound.hear_last(&[]);
         // The runtime learns of what has just arrived when it looks for it.
         tokio::task::yield_now().await;
         poll_fn(|cx| {

@@ -132,8 +132,8 @@ impl Guard {
     /// A call that must answer at once. `what` names it in a fault report.
     pub fn now<T>(self: &Arc<Self>, what: &str, call: impl FnOnce() -> Res<T>) -> Result<T, Error> {
         let _inside = self.enter()?;
+        let waited = self.waited_by(self.clock.boot());
         let begun = self.clock.boot();
-        let waited = self.waited_by(begun);
         let result = from_abi(call());
         let took = self.clock.boot().saturating_sub(begun);
         if took >= SYNC {
@@ -145,7 +145,7 @@ impl Guard {
     /// How long this thread had waited for a processor by `now`, or a moment before.
     fn waited_by(&self, now: Duration) -> Duration {
         let (asked, waited) = ASKED.get();
-        if now.saturating_sub(asked) < FRESH {
+        if now.checked_sub(asked).is_some_and(|age| age < FRESH) {
             return waited;
         }
         let waited = self.clock.waited();

@@ -179,6 +179,8 @@ impl Xmpp {
                 "clients or the database are slow: what is left of the sessions ends later"
             );
         }
+        // Once this node has left nobody hears it.
+        self.router.nodes.tell_outcomes();
     }
 }
 

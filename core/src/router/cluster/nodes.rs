@@ -174,6 +174,7 @@ impl Nodes {
 
     /// This node is alone from now on. Called from within the runtime.
     pub fn left(self: &Arc<Self>) {
+        self.tell_outcomes();
         let me = Node { id: self.clock.node(), incarnation: 0 };
         let link = Link { me, view: View::default(), cluster: Arc::new(Alone(me)) };
         self.link.store(Arc::new(link));
@@ -215,14 +216,12 @@ impl Nodes {
                 () = self.tracker.soft().cancelled() => return,
             }
             self.tell_changes();
-            let cluster = self.cluster();
-            for (origin, acks) in self.acks.take() {
-                cluster.acknowledge(origin, &acks);
+            if self.tell_outcomes() {
                 company = Instant::now() + COMPANY;
             }
             let Some(router) = self.router() else { return };
             if self.outbox.is_waiting() {
-                let unsent = self.outbox.resume(&*cluster);
+                let unsent = self.outbox.resume(&*self.cluster());
                 self.perform(&router, returned(unsent));
             }
             for mut out in std::mem::take(&mut *self.late.lock()) {
@@ -231,6 +230,15 @@ impl Nodes {
                 self.tracker.spawn("cluster-routing", perform);
             }
         }
+    }
+
+    /// Tells the others what became of what they have sent. False when there was nothing to tell.
+    pub fn tell_outcomes(&self) -> bool {
+        let (cluster, outcomes) = (self.cluster(), self.acks.take());
+        for (origin, acks) in &outcomes {
+            cluster.acknowledge(*origin, acks);
+        }
+        !outcomes.is_empty()
     }
 
     /// Tells the others which sessions changed.

@@ -1,6 +1,7 @@
 //! A connection on which this node speaks. Whoever has something to say writes it himself, as to wake
 //! another thread costs more; only what the kernel does not take at once is left to the connection's task.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,18 +32,20 @@ struct Writing {
     /// Frames; those before `written` are in the stream.
     out: Vec<u8>,
     written: usize,
+    /// How often the stream took something.
+    taken: u64,
 }
 
 impl Line {
     pub fn new(stream: TlsStream<TcpStream>) -> Line {
-        let writing = Writing { stream, out: Vec::new(), written: 0 };
+        let writing = Writing { stream, out: Vec::new(), written: 0, taken: 0 };
         Line { writing: Mutex::new(writing), left: Notify::new() }
     }
 
     /// Says something, from any thread, or drops it. Nothing passes what waits.
     pub fn say(&self, sample: &[u8]) {
         let mut writing = self.writing();
-        if writing.out.len() >= WAITING {
+        if writing.out.len() - writing.written >= WAITING {
             return;
         }
         let is_first = writing.out.is_empty();
@@ -61,15 +64,26 @@ impl Line {
                 end = self.ended() => return end,
                 () = sleep(KEEP_ALIVE) => self.say(&[]),
             }
-            let written = std::future::poll_fn(|cx| self.writing().poll(cx));
-            timeout(LEASE, written).await??;
+            self.flush().await?;
+        }
+    }
+
+    /// Fails when the kernel takes nothing for too long.
+    async fn flush(&self) -> io::Result<()> {
+        loop {
+            let before = self.writing().taken;
+            match timeout(LEASE, poll_fn(|cx| self.writing().poll(cx))).await {
+                Ok(written) => return written,
+                Err(late) if self.writing().taken == before => return Err(late.into()),
+                Err(_) => {}
+            }
         }
     }
 
     /// Nothing is said on it by the other end, which only closes it.
     async fn ended(&self) -> io::Result<()> {
         let mut octet = [0];
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut octet);
             Pin::new(&mut self.writing().stream).poll_read(cx, &mut buffer)
         })
@@ -88,13 +102,24 @@ impl Writing {
             let rest = &self.out[self.written..];
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.written += count,
+                count => self.took(count),
             }
         }
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.taken += 1;
         self.out.clear();
         self.out.shrink_to(KEPT);
         self.written = 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// There may always be more behind it: room is made without waiting for the end.
+    fn took(&mut self, count: usize) {
+        self.taken += 1;
+        self.written += count;
+        if self.written >= KEPT {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
     }
 }

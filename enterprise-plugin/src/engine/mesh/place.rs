@@ -46,11 +46,14 @@ pub fn choose(wanted: &str) -> Result<Place> {
 /// The address at which others reach this machine: the one from which it would reach them or, without a
 /// route to everywhere, one of its own network.
 fn own_address() -> IpAddr {
-    let interfaces = || if_addrs::get_if_addrs().unwrap_or_default();
-    let there = routed().filter(|address| !address.is_unspecified());
-    there
-        .or_else(|| within(interfaces().iter().map(|interface| interface.ip())))
-        .unwrap_or(Ipv4Addr::LOCALHOST.into())
+    let of_interfaces = || {
+        let mut interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        // A bridge to which nothing is connected comes last.
+        interfaces.sort_by_key(|interface| !interface.is_oper_up());
+        within(interfaces.iter().map(|interface| interface.ip()))
+    };
+    let routed = routed().filter(|address| !address.is_unspecified());
+    routed.or_else(of_interfaces).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
 /// Nothing is sent for that.
