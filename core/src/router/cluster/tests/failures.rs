@@ -204,6 +204,22 @@ async fn what_a_node_that_left_hears_of_its_messages_counts() {
     assert_eq!((town.stored().await.len(), one.nodes.waiting()), (0, (0, 0)));
 }
 
+/// Its sessions end just before: what became of the last messages has not been told yet.
+#[tokio::test]
+async fn what_a_node_has_to_tell_is_told_before_it_leaves() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&juliet);
+    one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
+    town.carry().await;
+    assert_eq!(one.nodes.waiting(), (1, 0));
+    assert_eq!(two.acknowledge(&juliet).len(), 1);
+    two.nodes.left();
+    town.carry().await;
+    assert_eq!(one.nodes.waiting(), (0, 0));
+}
+
 #[tokio::test]
 async fn what_nobody_can_read_is_given_back() {
     let (town, [one, two]) = Town::new().await;
