@@ -67,6 +67,7 @@ def test_three_machines_become_a_cluster(cluster, consoles):
     first, page = consoles[0], consoles[0].page
     go_to(first, "Enterprise", "Licence")
     page.get_by_role("button", name="Start the evaluation").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     expect(page.get_by_role("status")).to_contain_text("The evaluation has begun.")
     go_to(first, "Server", "Clustering")
     page.get_by_label("Enabled").check()
@@ -101,10 +102,18 @@ def test_three_machines_become_a_cluster(cluster, consoles):
 
     row = node_table(page).get_by_role("row").filter(has_text=f"{cluster[2].number:08x}")
     row.get_by_role("button", name="Drain").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"{cluster[2].number:08x}")
+    first.look("cluster-drain-question")
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
     expect(row.get_by_role("button", name="Stop draining")).to_be_visible(timeout=30_000)
     first.look("cluster-draining")
     row.get_by_role("button", name="Stop draining").click()
     expect(row.locator(".badge")).to_contain_text("member", timeout=30_000)
+    page.get_by_role("button", name="Switch off").click()
+    expect(page.get_by_role("dialog")).to_contain_text("all others stand by")
+    first.look("cluster-switch-off-question")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Clustering is enabled.")).to_be_visible()
     for stage in stages:
         stage.close()
 

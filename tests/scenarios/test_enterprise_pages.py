@@ -32,6 +32,8 @@ def test_the_introduction_gives_way_to_the_plugin(postgres_console):
     go_to(console, "Enterprise", "Licence")
     console.look("enterprise-unlicensed")
     page.get_by_role("button", name="Start the evaluation").click()
+    console.look("enterprise-evaluation-question")
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     expect(page.get_by_role("status")).to_contain_text("The evaluation has begun.")
     expect(page.get_by_role("button", name="Start the evaluation")).to_have_count(0)
     console.look("enterprise-evaluation")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
 use super::overview::events;
-use super::{Language, answered, button, fact, number, sentence, table, unknown_form};
+use super::{Language, Question, answered, button, fact, number, sentence, table, unknown_form};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -34,12 +34,13 @@ impl Enterprise {
         let base = xml::escaped(&request.base);
         let body = format!(
             "{}<div id='nodes' hx-get='{base}' hx-trigger='every 2s' hx-select='#nodes' \
-             hx-swap='outerHTML'>{}{}{}{}</div>",
+             hx-swap='outerHTML'>{}{}{}{}</div>{}",
             self.switch(language, &request, &office, &snapshot),
             counts(language, &office, &snapshot),
             node_table(language, &request, &nodes, &joined),
             versions(language, &nodes),
             events(language, &log),
+            drain_question(language, &request),
         );
         Ok(PageResponse::html(body))
     }
@@ -49,18 +50,18 @@ impl Enterprise {
         language: Language,
         request: &PageRequest,
     ) -> Result<PageResponse> {
-        let done = match request.path.as_str() {
-            "switch" => self.switch_form(language, request).await,
-            "drain" => {
-                let node = request.field("node").parse().unwrap_or_default();
-                let per_second = if request.field("stop").is_empty() { DRAIN } else { 0 };
-                let drained = self.set_drain(node, per_second, &request.admin).await;
-                drained
-                    .map_err(|error| error.message)
-                    .map(|()| language.say("The node was asked.", "Der Knoten wurde beauftragt."))
-            }
-            other => return Err(unknown_form(other)),
+        let (form, node) = request.path.split_once('/').unwrap_or((&request.path, ""));
+        let per_second = match form {
+            "switch" => return Ok(answered(request, self.switch_form(language, request).await)),
+            "drain" => DRAIN,
+            "stop" => 0,
+            _ => return Err(unknown_form(&request.path)),
         };
+        let node = node.parse().unwrap_or_default();
+        let drained = self.set_drain(node, per_second, &request.admin).await;
+        let done = drained
+            .map_err(|error| error.message)
+            .map(|()| language.say("The node was asked.", "Der Knoten wurde beauftragt."));
         Ok(answered(request, done))
     }
 
@@ -92,23 +93,49 @@ impl Enterprise {
             let why = xml::escaped(&sentence(&language.obstacle(&obstacle)));
             format!("<div class='note warn'><p>{why}</p></div>")
         });
-        let radio = |value: &str, label: &str, is_set: bool| {
-            let checked = if is_set { " checked" } else { "" };
-            format!(
-                "<label><input type='radio' name='clustering' value='{value}'{checked}> {label}</label> "
-            )
+        let control = match snapshot.enabled {
+            true => switch_off(language, request),
+            false => switch_on(language, request),
         };
-        let off = radio("disabled", language.say("Disabled", "Ausgeschaltet"), !snapshot.enabled);
-        let on = radio("enabled", language.say("Enabled", "Eingeschaltet"), snapshot.enabled);
-        let form = request.open_form("switch");
-        let save = language.say("Save", "Speichern");
-        format!(
-            "{}<div class='card'>{form}<fieldset><legend>{}</legend>{off}{on}</fieldset>\
-             <div class='buttons'><button class='button primary'>{save}</button></div></form></div>",
-            obstacle.unwrap_or_default(),
-            language.say("Clustering", "Cluster"),
-        )
+        obstacle.unwrap_or_default() + &control
     }
+}
+
+fn switch_on(language: Language, request: &PageRequest) -> String {
+    let radio = |value: &str, label: &str, checked: &str| {
+        format!(
+            "<label><input type='radio' name='clustering' value='{value}'{checked}> {label}</label> "
+        )
+    };
+    let off = radio("disabled", language.say("Disabled", "Ausgeschaltet"), " checked");
+    let on = radio("enabled", language.say("Enabled", "Eingeschaltet"), "");
+    let (form, title) = (request.open_form("switch"), language.say("Clustering", "Cluster"));
+    let save = language.say("Save", "Speichern");
+    format!(
+        "<div class='card'>{form}<fieldset><legend>{title}</legend>{off}{on}</fieldset>\
+         <div class='buttons'><button class='button primary'>{save}</button></div></form></div>"
+    )
+}
+
+fn switch_off(language: Language, request: &PageRequest) -> String {
+    let question = Question {
+        id: "switch-off",
+        title: language.say("Switch clustering off?", "Cluster ausschalten?"),
+        consequence: language.say(
+            "One node goes on alone, all others stand by: their clients lose their connections, and \
+             connect again to the one that serves.",
+            "Ein Knoten macht allein weiter, alle anderen stehen bereit: Ihre Clients verlieren die \
+             Verbindung und melden sich bei dem an, der bedient.",
+        ),
+        act: language.say("Switch off", "Ausschalten"),
+    };
+    let dialog = question.dialog(language, request, "switch");
+    let enabled = language.say("Clustering is enabled.", "Das Cluster ist eingeschaltet.");
+    let act = question.act;
+    format!(
+        "<div class='card'><p>{enabled}</p><div class='buttons'><button type='button' \
+         class='button danger' data-dialog='switch-off'>{act}</button></div></div>{dialog}"
+    )
 }
 
 fn counts(language: Language, office: &Office, snapshot: &Snapshot) -> String {
@@ -196,16 +223,36 @@ fn node_line(
 }
 
 fn drain_button(language: Language, request: &PageRequest, node: &Node) -> String {
-    let (label, stop) = match node.about.state {
-        State::Draining => (language.say("Stop draining", "Nicht mehr leeren"), "1"),
-        _ => (language.say("Drain", "Leeren"), ""),
-    };
-    let fields = format!(
-        "<input type='hidden' name='node' value='{}'><input type='hidden' name='stop' value='{stop}'>",
+    if node.about.state == State::Draining {
+        let label = language.say("Stop draining", "Nicht mehr leeren");
+        return button(request, &format!("stop/{}", node.id), "small", label);
+    }
+    let (base, number) = (xml::escaped(&request.base), format!("{:08x}", node.id));
+    let label = language.say("Drain", "Leeren");
+    format!(
+        "<button type='button' class='button small' data-dialog='drain' \
+         data-action='{base}/drain/{}' data-subject='{number}'>{label}</button>",
         node.id
-    );
-    let form = button(request, "drain", "small", label);
-    form.replacen("<button", &format!("{fields}<button"), 1)
+    )
+}
+
+/// Beside the table: that is drawn anew each two seconds.
+fn drain_question(language: Language, request: &PageRequest) -> String {
+    let question = Question {
+        id: "drain",
+        title: language.say(
+            "Drain the node <q class='subject' data-subject></q>?",
+            "Den Knoten <q class='subject' data-subject></q> leeren?",
+        ),
+        consequence: language.say(
+            "Its clients are told to connect again, a hundred each second, and find another node. It \
+             takes no new ones until you stop draining.",
+            "Seine Clients werden aufgefordert, sich neu zu verbinden, hundert je Sekunde, und finden \
+             einen anderen Knoten. Neue nimmt er erst wieder an, wenn Sie das Leeren beenden.",
+        ),
+        act: language.say("Drain", "Leeren"),
+    };
+    question.dialog(language, request, "drain")
 }
 
 /// Which version of what runs where. A version that differs from the first node's is marked.

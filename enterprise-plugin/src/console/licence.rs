@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
-use super::{Language, answered, button, fact, sentence, unknown_form};
+use super::{Language, Question, answered, fact, sentence, unknown_form};
 use crate::licence::office::{self, InstallError, Office};
 use crate::licence::standing::EVALUATION_MEMBERS;
 use crate::licence::{Kind, Standing};
@@ -25,7 +25,8 @@ impl Enterprise {
         let body = [
             self.notes(language, &office),
             facts(language, &office, used),
-            entry(language, &request, &office),
+            entry(language, &request),
+            self.evaluation(language, &request, &office),
         ];
         Ok(PageResponse::html(body.concat()))
     }
@@ -60,6 +61,39 @@ impl Enterprise {
         let uploaded = file.map(|file| String::from_utf8_lossy(&file.content));
         let text = uploaded.as_deref().unwrap_or_else(|| request.field("licence"));
         office::install(&self.host, text, &request.admin).await.map(drop)
+    }
+
+    /// Offered once, and where something can be tried.
+    fn evaluation(&self, language: Language, request: &PageRequest, office: &Office) -> String {
+        if office.situation.evaluation.is_some() || self.is_embedded() {
+            return String::new();
+        }
+        let title = language.say("Evaluation", "Testphase");
+        let lead = match language {
+            Language::English => format!(
+                "30 days, {EVALUATION_MEMBERS} members, once for this database. Nothing else is asked."
+            ),
+            Language::German => format!(
+                "30 Tage, {EVALUATION_MEMBERS} Mitglieder, einmal je Datenbank. Sonst wird nichts gefragt."
+            ),
+        };
+        let start = language.say("Start the evaluation", "Testphase beginnen");
+        let question = Question {
+            id: "evaluation",
+            title: language.say("Start the evaluation now?", "Testphase jetzt beginnen?"),
+            consequence: language.say(
+                "Its 30 days count from today. It is there once for this database, and cannot be \
+                 taken back.",
+                "Ihre 30 Tage zählen ab heute. Es gibt sie einmal je Datenbank, und sie lässt sich \
+                 nicht zurücknehmen.",
+            ),
+            act: language.say("Start", "Beginnen"),
+        };
+        let dialog = question.dialog(language, request, "evaluation");
+        format!(
+            "<div class='card'><h2>{title}</h2><p>{lead}</p><button type='button' class='button' \
+             data-dialog='evaluation'>{start}</button></div>{dialog}"
+        )
     }
 
     fn notes(&self, language: Language, office: &Office) -> String {
@@ -113,31 +147,16 @@ fn facts(language: Language, office: &Office, used: usize) -> String {
     format!("<dl class='facts'>{}</dl>", facts.concat())
 }
 
-fn entry(language: Language, request: &PageRequest, office: &Office) -> String {
+fn entry(language: Language, request: &PageRequest) -> String {
     let form = request.open_form("install");
     let title = language.say("Enter a licence", "Lizenz eintragen");
     let text = language.say("Its text", "Ihr Text");
     let file = language.say("Or its file", "Oder ihre Datei");
     let enter = language.say("Install", "Eintragen");
-    let mut html = format!(
+    format!(
         "<div class='card'><h2>{title}</h2>{form}<div class='field'><label for='licence'>{text}</label>\
          <textarea id='licence' name='licence' rows='8' spellcheck='false'></textarea></div>\
          <div class='field'><label for='file'>{file}</label><input id='file' name='file' type='file'>\
          </div><div class='buttons'><button class='button primary'>{enter}</button></div></form></div>"
-    );
-    if office.situation.evaluation.is_none() {
-        let title = language.say("Evaluation", "Testphase");
-        let lead = match language {
-            Language::English => format!(
-                "30 days, {EVALUATION_MEMBERS} members, once for this database. Nothing else is asked."
-            ),
-            Language::German => format!(
-                "30 Tage, {EVALUATION_MEMBERS} Mitglieder, einmal je Datenbank. Sonst wird nichts gefragt."
-            ),
-        };
-        let start = language.say("Start the evaluation", "Testphase beginnen");
-        let start = button(request, "evaluation", "", start);
-        html += &format!("<div class='card'><h2>{title}</h2><p>{lead}</p>{start}</div>");
-    }
-    html
+    )
 }

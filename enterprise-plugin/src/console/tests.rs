@@ -70,8 +70,7 @@ fn the_tab_has_its_pages_in_both_languages() {
 fn an_evaluation_starts_once() {
     let server = server();
     assert_eq!(told(&server, "licence", "evaluation", &[]).0, NoticeLevel::Info);
-    let shown = page(&server, "licence");
-    assert!(shown.contains("0 of 3") && !shown.contains("Start the evaluation"), "{shown}");
+    assert!(page(&server, "licence").contains("0 of 3"));
     assert_eq!(told(&server, "licence", "evaluation", &[]).0, NoticeLevel::Error);
     let again = server.command("start-evaluation", json!({})).expect_err("refused");
     assert_eq!(again.kind, ErrorKind::Conflict);
@@ -172,7 +171,7 @@ fn the_status_tells_who_belongs_to_the_cluster() {
 fn only_members_are_drained() {
     let server = server();
     cluster_of(&server, &[1, 2]);
-    assert_eq!(told(&server, "clustering", "drain", &[("node", "2")]).0, NoticeLevel::Info);
+    assert_eq!(told(&server, "clustering", "drain/2", &[]).0, NoticeLevel::Info);
     let rows = block_on(store::snapshot(&server.host())).expect("rows").nodes;
     assert_eq!(rows.iter().map(|row| row.drain).collect::<Vec<_>>(), [0, 100]);
     let stopped = server.command("drain", json!({ "node": 2, "per_second": 0 }));
