@@ -250,6 +250,8 @@ def test_a_quarantined_plugin_is_told_on_the_first_page(own_console):
     own_console.forgive("ERR_")
     page.get_by_role("dialog").get_by_role("button", name="Enable").click()
     wait_until(lambda: not server.is_alive(), "the end of the server")
+    # The browser's own page comes between otherwise.
+    page.wait_for_url("chrome-error://**", wait_until="commit")
     server.start()
     own_console.sign_in()
     own_console.go("/plugins/trial")
