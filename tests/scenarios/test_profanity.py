@@ -35,7 +35,7 @@ class Terminal:
         return self.tmux("capture-pane", "-p")
 
     def say(self, line: str) -> None:
-        self.tmux("send-keys", "-l", line)
+        self.tmux("send-keys", "-l", "--", line)
         self.tmux("send-keys", "Enter")
 
     def expect(self, text: str) -> None:
