@@ -266,8 +266,7 @@ def send(console, file, accept: bool = True) -> None:
     """Uploads by the form that is shown."""
     page = console.page
     page.get_by_label("Plugin file").set_input_files(file)
-    if accept:
-        page.get_by_label("Accept it").check()
+    page.get_by_label("Accept it").set_checked(accept)
     # The server loads the file in a child process, and may be busy.
     with page.expect_response("**/plugins/upload", timeout=120_000):
         page.locator("form[data-upload]").get_by_role("button", name="Install").click()
@@ -305,6 +304,8 @@ def test_healthy_faulty_refused_and_unsigned_plugins_are_told_apart(own_console,
     refused.write_bytes(b"I am a plugin, honestly.\n")
     send(own_console, refused)
     expect(page.get_by_role("alert")).to_contain_text("not a shared library")
+    expect(page.get_by_label("Accept it")).to_be_checked()
+    assert page.get_by_label("Plugin file").input_value().endswith("refused.so"), "what was chosen is still there"
     own_console.look("plugin-refused")
     unsigned = tmp_path / "unsigned.so"
     unsigned.write_bytes(trial("healthy", "1.0.0", "unsigned"))

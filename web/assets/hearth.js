@@ -184,6 +184,14 @@ addEventListener("resize", showWhere);
 enliven(document);
 showWhere();
 
+// The same form, shown again because it was refused, has what was chosen in the one before.
+function keepChosen(before) {
+  const again = document.querySelector("form[data-upload]");
+  if (again?.action !== before.action) return;
+  for (const input of before.querySelectorAll("input[type=checkbox]")) again.elements[input.name].checked = input.checked;
+  for (const input of before.querySelectorAll("input[type=file]")) again.elements[input.name].files = input.files;
+}
+
 // A form with a file shows how far its upload is; what comes back takes the place of the page.
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-upload]");
@@ -200,6 +208,7 @@ document.addEventListener("submit", (event) => {
     document.body.replaceWith(document.adoptNode(page.body));
     if (request.status < 400) history.pushState(null, "", request.responseURL);
     document.title = page.title;
+    keepChosen(form);
     htmx.process(document.body);
     enliven(document);
     showWhere();
