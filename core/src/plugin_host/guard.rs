@@ -132,8 +132,7 @@ impl Guard {
     /// A call that must answer at once. `what` names it in a fault report.
     pub fn now<T>(self: &Arc<Self>, what: &str, call: impl FnOnce() -> Res<T>) -> Result<T, Error> {
         let _inside = self.enter()?;
-        let waited = self.waited_by(self.clock.boot());
-        let begun = self.clock.boot();
+        let (begun, waited) = self.begin();
         let result = from_abi(call());
         let took = self.clock.boot().saturating_sub(begun);
         if took >= SYNC {
@@ -142,15 +141,17 @@ impl Guard {
         self.judge(what, result)
     }
 
-    /// How long this thread had waited for a processor by `now`, or a moment before.
-    fn waited_by(&self, now: Duration) -> Duration {
-        let (asked, waited) = ASKED.get();
+    /// When a call begins, and how long this thread had waited for a processor by then, or a moment
+    /// before.
+    fn begin(&self) -> (Duration, Duration) {
+        let (now, (asked, waited)) = (self.clock.boot(), ASKED.get());
         if now.checked_sub(asked).is_some_and(|age| age < FRESH) {
-            return waited;
+            return (now, waited);
         }
         let waited = self.clock.waited();
         ASKED.set((now, waited));
-        waited
+        // The thread may have waited while it asked.
+        (self.clock.boot(), waited)
     }
 
     /// `took` is the plugin's own time: on a crowded machine others have the processor, too.

@@ -70,7 +70,8 @@ fn the_tab_has_its_pages_in_both_languages() {
 fn an_evaluation_starts_once() {
     let server = server();
     assert_eq!(told(&server, "licence", "evaluation", &[]).0, NoticeLevel::Info);
-    assert!(page(&server, "licence").contains("0 of 3"));
+    let shown = page(&server, "licence");
+    assert!(shown.contains("0 of 3") && !shown.contains("Start the evaluation"), "{shown}");
     assert_eq!(told(&server, "licence", "evaluation", &[]).0, NoticeLevel::Error);
     let again = server.command("start-evaluation", json!({})).expect_err("refused");
     assert_eq!(again.kind, ErrorKind::Conflict);

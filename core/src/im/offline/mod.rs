@@ -225,10 +225,7 @@ impl Im {
         self.append(store::HAND_OVER, &values, move |outcome| {
             if outcome.is_err() {
                 // The claimant's run is over.
-                im.append(store::FREE_ALL, &mine, {
-                    let im = im.clone();
-                    move |_| im.flush_soon(key, &owner)
-                });
+                im.free(store::FREE_ALL, &mine, key, owner);
             }
         });
     }
@@ -246,10 +243,15 @@ impl Im {
     pub fn spooled_free(self: &Arc<Self>, holder: &Shared, id: StanzaId) {
         let key = Key::from(holder);
         self.spool.settled(holder.id, id);
-        let (im, owner) = (self.clone(), holder.jid.clone());
         let (node, incarnation) = self.spool.node();
         let values = params![key.host, key.account, id, node, incarnation];
-        self.append(store::FREE, values, move |outcome| {
+        self.free(store::FREE, values, key, holder.jid.clone());
+    }
+
+    /// Frees messages by a statement, and gives them to another session of their owner.
+    fn free(self: &Arc<Self>, statement: &'static str, values: &[Value], key: Key, owner: Jid) {
+        let im = self.clone();
+        self.append(statement, values, move |outcome| {
             if outcome.is_ok() {
                 im.flush_soon(key, &owner);
             }

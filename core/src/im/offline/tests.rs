@@ -230,6 +230,15 @@ const HI: &str =
     "<message to='juliet@hearth.example' id='m1' type='chat'><body>hi</body></message>";
 
 impl World {
+    /// A message of Romeo's waits for Juliet.
+    async fn with_a_message() -> World {
+        let mut world = World::new().await;
+        let mut romeo = world.online("romeo/orchard").await;
+        world.send(&mut romeo, HI).await;
+        world.until_rows("juliet", 1).await;
+        world
+    }
+
     async fn rows(&self, name: &'static str) -> i64 {
         let sql = "SELECT COUNT(*) FROM offline_messages WHERE host = $1 AND account = $2";
         let key = key(name);
@@ -274,10 +283,7 @@ async fn a_message_waits_until_its_recipient_has_it() {
 
 #[tokio::test]
 async fn a_message_is_given_to_one_resource_only() {
-    let mut world = World::new().await;
-    let mut romeo = world.online("romeo/orchard").await;
-    world.send(&mut romeo, HI).await;
-    world.until_rows("juliet", 1).await;
+    let world = World::with_a_message().await;
     let one = world.session("juliet/one");
     let two = world.session("juliet/two");
     for session in [&one, &two] {
@@ -288,10 +294,7 @@ async fn a_message_is_given_to_one_resource_only() {
 
 #[tokio::test]
 async fn a_message_of_a_session_that_died_goes_to_the_next() {
-    let mut world = World::new().await;
-    let mut romeo = world.online("romeo/orchard").await;
-    world.send(&mut romeo, HI).await;
-    world.until_rows("juliet", 1).await;
+    let mut world = World::with_a_message().await;
     let mut one = world.session("juliet/one");
     world.send(&mut one, "<presence/>").await;
     let two = world.online("juliet/two").await;
@@ -312,10 +315,7 @@ async fn a_message_of_a_session_that_died_goes_to_the_next() {
 /// A session was let go to a node that is gone by then.
 #[tokio::test]
 async fn a_message_whose_session_arrived_nowhere_goes_to_the_next() {
-    let mut world = World::new().await;
-    let mut romeo = world.online("romeo/orchard").await;
-    world.send(&mut romeo, HI).await;
-    world.until_rows("juliet", 1).await;
+    let world = World::with_a_message().await;
     let one = world.session("juliet/one");
     let two = world.session("juliet/two");
     world.im.hand_over(&one.shared).await;
@@ -330,10 +330,7 @@ async fn a_message_whose_session_arrived_nowhere_goes_to_the_next() {
 
 #[tokio::test]
 async fn a_message_survives_the_death_of_the_server() {
-    let mut world = World::new().await;
-    let mut romeo = world.online("romeo/orchard").await;
-    world.send(&mut romeo, HI).await;
-    world.until_rows("juliet", 1).await;
+    let mut world = World::with_a_message().await;
     let juliet = world.online("juliet/balcony").await;
     drop(juliet);
     let mut world = world.restart().await;

@@ -67,10 +67,9 @@ fn routed() -> Option<IpAddr> {
 /// The first one that other machines may reach.
 fn within(mut addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
     // This node listens at addresses of IPv4 unless it is told another one.
-    addresses.find(|address| match address {
-        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
-        IpAddr::V6(_) => false,
-    })
+    addresses.find(
+        |address| matches!(address, IpAddr::V4(own) if !own.is_loopback() && !own.is_link_local()),
+    )
 }
 
 #[cfg(test)]
