@@ -1,5 +1,5 @@
 //! This node's part in the cluster, put together: membership decides, the carrier moves, core does what
-//! is to be done. All of it runs on one thread of the plugin's own, but for what core's threads send at once.
+//! is to be done. Membership runs on one thread of the plugin's own; core's threads hear and send stanzas.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::authority;
-use crate::carrier::{Carrier, Comparison, wire};
-use crate::engine::{Mesh, Wake};
+use crate::carrier::{Carrier, Comparison, Ways, wire};
+use crate::engine::{Mesh, Wake, Watch};
 use crate::membership::driver::{Carry, Core, Driver};
 use crate::membership::node::Action;
 use crate::membership::{Member, Snapshot, State, View};
@@ -52,7 +52,7 @@ impl Clustering {
     pub fn new(host: &Host) -> Clustering {
         let (tasks, wake) = (Tasks::default(), Arc::new(Notify::new()));
         let driver = Arc::default();
-        let carrier = Carrier::new(host.clone(), tasks.clone(), talking(&driver, &wake));
+        let carrier = Carrier::new(host.clone(), tasks.clone(), ways(&driver, &wake));
         Clustering { tasks, wake, carrier, seam: OnceLock::new(), driver }
     }
 
@@ -134,7 +134,8 @@ impl Enterprise {
     async fn take_part(self: Arc<Self>, seam: ClusterHost) -> Result<()> {
         let identity = authority::identity(&self.host).await?;
         self.about().fingerprint = identity.fingerprint.clone();
-        let open = Mesh::new(&identity, &self.host.property(LISTEN)?, Handle::current())?;
+        let watch = watching(&seam);
+        let open = Mesh::new(&identity, &self.host.property(LISTEN)?, (Handle::current(), watch))?;
         let Clustering { tasks, wake, carrier, driver, .. } = &self.clustering;
         let (carrier, tasks, host) = (carrier.clone(), tasks.clone(), self.host.clone());
         let parts = Parts { seam, carrier: carrier.clone(), tasks: tasks.clone(), host };
@@ -166,7 +167,7 @@ impl Enterprise {
             if due.elapsed() > LATE {
                 // This process was stopped for a while: the links are read first, as what waits there tells
                 // what became of messages, and this tick may well put the node out.
-                tokio::task::yield_now().await;
+                driver.catch_up();
             }
             due = Instant::now() + TICK;
             let about = self.about().clone();
@@ -190,16 +191,22 @@ fn waking(wake: &Arc<Notify>) -> Wake {
     Arc::new(move || wake.notify_one())
 }
 
-/// Sends what there is at once where that is cheaper. The driver has the carrier, which has this.
-fn talking(driver: &Arc<OnceLock<Arc<NodeDriver>>>, wake: &Arc<Notify>) -> Wake {
-    let (driver, wake) = (Arc::downgrade(driver), wake.clone());
-    Arc::new(move || {
+/// Core's threads read the links: they route what comes there.
+fn watching(seam: &ClusterHost) -> Watch {
+    let seam = seam.clone();
+    Arc::new(move |socket, hearing| seam.watch(socket, hearing))
+}
+
+/// The driver has the carrier, which has these.
+fn ways(driver: &Arc<OnceLock<Arc<NodeDriver>>>, wake: &Arc<Notify>) -> Ways {
+    let driver = Arc::downgrade(driver);
+    let flush = move || {
         let driver = driver.upgrade();
-        let driver = driver.as_ref().and_then(|driver| driver.get());
-        if !driver.is_some_and(|driver| driver.talk_at_once()) {
-            wake.notify_one();
+        if let Some(driver) = driver.as_ref().and_then(|driver| driver.get()) {
+            driver.flush();
         }
-    })
+    };
+    Ways { wake: waking(wake), flush: Arc::new(flush) }
 }
 
 impl Carry for Carrier<ClusterHost> {
@@ -207,7 +214,7 @@ impl Carry for Carrier<ClusterHost> {
         Carrier::hear(self, from, bytes, now);
     }
 
-    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, bytes::Bytes)> {
+    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<bytes::Bytes>)> {
         Carrier::samples(self, now, flush)
     }
 }

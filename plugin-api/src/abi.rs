@@ -18,6 +18,8 @@ use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RArc, ROption, RResult, RSlice, RStr, RString, RVec};
 use async_ffi::FfiFuture;
 
+use crate::error::{Error, to_abi};
+
 /// An answer at once.
 pub type Res<T> = RResult<T, Fault>;
 /// An answer later. The server awaits a plugin's in a task of its own, with a deadline.
@@ -342,6 +344,8 @@ pub trait Cluster: Send + Sync + 'static {
     /// Cold calls: `head` is a [`crate::cluster::ClusterCall`].
     #[sabi(last_prefix_field)]
     fn call(&self, head: RString, body: RVec<u8>) -> Fut<Message>;
+    /// Level 3: [`crate::cluster::Cluster::flush`].
+    fn flush(&self) {}
 }
 
 // ---- the server's side ----
@@ -386,6 +390,14 @@ pub trait Registrar: Send + Sync + 'static {
     fn cluster(&self, spec: RStr<'_>, cluster: ClusterRef) -> Res<ClusterHostRef>;
 }
 
+/// Takes what arrives at a socket. See [`crate::cluster::Reader`].
+#[sabi_trait]
+pub trait Reader: Send + Sync + 'static {
+    /// 0 nothing more is there, 1 there may be more, 2 it is over, 3 it panicked.
+    #[sabi(last_prefix_field)]
+    fn read(&self) -> u32;
+}
+
 /// What core gives to the plugin that carries its traffic. See [`crate::cluster::ClusterHost`].
 #[sabi_trait]
 pub trait ClusterHost: Send + Sync + Clone + 'static {
@@ -408,6 +420,11 @@ pub trait ClusterHost: Send + Sync + Clone + 'static {
     /// Cold calls: `head` is a [`crate::cluster::ClusterHostCall`].
     #[sabi(last_prefix_field)]
     fn call(&self, head: RString, body: RVec<u8>) -> Fut<Message>;
+    /// Level 3: [`crate::cluster::ClusterHost::watch`]. The descriptor is lent for the call.
+    fn watch(&self, socket: i32, reader: ReaderRef) -> Res<()> {
+        let _ = (socket, reader);
+        to_abi(Err(Error::unsupported("this server watches no sockets for a plugin")))
+    }
 }
 
 /// A plugin as it crosses.
@@ -424,6 +441,8 @@ pub type ClusterRef = Cluster_TO<RArc<()>>;
 pub type HostRef = Host_TO<RArc<()>>;
 /// The registrar as it crosses.
 pub type RegistrarRef = Registrar_TO<RArc<()>>;
+/// A reader of a socket as it crosses.
+pub type ReaderRef = Reader_TO<RArc<()>>;
 /// Core's side of the cluster seam as it crosses.
 pub type ClusterHostRef = ClusterHost_TO<RArc<()>>;
 

@@ -31,6 +31,9 @@
 //! on ([`ClusterHost::thaw`]). While it is frozen, what arrives for it is kept; on release it is
 //! forwarded through the lanes.
 //!
+//! **Links.** The plugin's connections are its own. [`ClusterHost::watch`] has the server's threads read
+//! them: what arrives is routed by the thread that noticed it, and none has to wake another.
+//!
 //! **Keys** (rooms, singletons). [`Cluster::owner`] answers from the view alone; a key is taken by
 //! [`Cluster::acquire`] and given back by [`Cluster::give_up`]. Requests between cores
 //! ([`Cluster::request`], [`ClusterHost::serve`]) carry their epoch inside; a mismatch is core's to
@@ -205,6 +208,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// Brings what became of envelopes back to where they came from.
     fn acknowledge(&self, origin: Node, acks: &[Ack]);
 
+    /// Sends what [`Cluster::deliver`] and [`Cluster::acknowledge`] have queued. A server of level 3 calls
+    /// it when those who had something to say at the same time have said it; one below expects that what
+    /// is queued leaves by itself.
+    fn flush(&self) {}
+
     /// The changes `seq`, `seq + 1`, … of this node's sessions, for all others.
     fn sessions_changed(&self, seq: u64, deltas: &[Delta]);
 
@@ -240,6 +248,24 @@ pub trait Cluster: Send + Sync + 'static {
         session: &str,
         imported: bool,
     ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Takes what arrives at a socket. Called from threads of the server, by one at a time unless the plugin
+/// calls it, too; it never waits for the socket.
+pub trait Reader: Send + Sync + 'static {
+    /// Reads until there is nothing more, or for a while.
+    fn read(&self) -> Reading;
+}
+
+/// How far a [`Reader`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing more is there: it is called when something has arrived.
+    Drained,
+    /// There may be more: it is called again after others had their turn.
+    More,
+    /// It is over: the socket is watched no more.
+    Ended,
 }
 
 /// A cold call of core to the plugin.

@@ -109,4 +109,4 @@ pub use step::{Failure, Passage, PassageView, Phase, StepSpec, Verdict};
 pub use serde_json as json;
 
 /// The level of this interface. A plugin says with which it was built; a server offers all up to its own.
-pub const LEVEL: u32 = 2;
+pub const LEVEL: u32 = 3;

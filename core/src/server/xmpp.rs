@@ -180,7 +180,7 @@ impl Xmpp {
             );
         }
         // Once this node has left nobody hears it.
-        self.router.nodes.tell_outcomes();
+        self.router.nodes.tell_last_outcomes();
     }
 }
 

@@ -4,6 +4,7 @@
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::remote::Node;
@@ -27,25 +28,41 @@ pub struct Ack {
     pub outcome: Outcome,
 }
 
+/// Acknowledgements that wait for no more company: the copies for which they stand grow cold.
+const MANY: usize = 64;
+
 /// Acknowledgements on their way to the nodes that wait for them.
 #[derive(Debug, Default)]
 pub struct Acks {
     waiting: Mutex<HashMap<Node, Vec<Ack>>>,
+    count: AtomicUsize,
     wake: Notify,
 }
 
 impl Acks {
     pub fn add(&self, origin: Node, ack: Ack) {
-        self.waiting.lock().entry(origin).or_default().push(ack);
-        self.wake.notify_one();
+        let mut waiting = self.waiting.lock();
+        waiting.entry(origin).or_default().push(ack);
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        drop(waiting);
+        if before == 0 || before + 1 == MANY {
+            self.wake.notify_one();
+        }
     }
 
     /// All that wait.
     pub fn take(&self) -> HashMap<Node, Vec<Ack>> {
-        std::mem::take(&mut *self.waiting.lock())
+        let mut waiting = self.waiting.lock();
+        self.count.store(0, Ordering::Relaxed);
+        std::mem::take(&mut waiting)
     }
 
-    /// Resolves when there are some.
+    /// So many that they wait for no more.
+    pub fn are_many(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= MANY
+    }
+
+    /// Resolves when there are some, and once more when there are many.
     pub async fn any(&self) {
         self.wake.notified().await;
     }

@@ -1,5 +1,5 @@
 //! Carries core's traffic between the members: what core hands over goes into the lanes, what comes
-//! from them goes to core, in order and off the engine's thread. Nothing here waits for a node; a node
+//! from them goes to core, in order, on the thread that read it. Nothing here waits for a node; a node
 //! that leaves the view is dropped with all that waits for it, and core resolves that again.
 
 mod compare;
@@ -46,10 +46,24 @@ struct Inner<S> {
     /// There once the plugin is registered; core calls nothing before.
     seam: OnceLock<S>,
     tasks: Tasks,
-    /// Something is to be sent.
-    wake: Wake,
+    ways: Ways,
+    /// Core tells when to send what it handed over.
+    is_flushed: bool,
     state: Mutex<State>,
+    /// Held by who sends the directory: an older one never follows a newer one.
+    directory: Mutex<()>,
 }
+
+/// How what is queued leaves: [`Carrier::samples`] has it.
+pub struct Ways {
+    /// Soon, on another thread.
+    pub wake: Wake,
+    /// Now.
+    pub flush: Wake,
+}
+
+/// The level of servers that call [`Cluster::flush`].
+const FLUSHES: u32 = 3;
 
 #[derive(Default)]
 struct State {
@@ -68,10 +82,17 @@ impl<S> Clone for Carrier<S> {
 }
 
 impl<S: Seam> Carrier<S> {
-    /// `wake` is called when there is something for [`Carrier::samples`].
-    pub fn new(host: Host, tasks: Tasks, wake: Wake) -> Carrier<S> {
-        let (seam, state) = (OnceLock::new(), Mutex::default());
-        Carrier(Arc::new(Inner { host, seam, tasks, wake, state }))
+    pub fn new(host: Host, tasks: Tasks, ways: Ways) -> Carrier<S> {
+        let is_flushed = host.info().api_level >= FLUSHES;
+        Carrier(Arc::new(Inner {
+            host,
+            seam: OnceLock::new(),
+            tasks,
+            ways,
+            is_flushed,
+            state: Mutex::default(),
+            directory: Mutex::default(),
+        }))
     }
 
     /// Core's side, which comes when this one is registered.
@@ -123,16 +144,14 @@ impl<S: Seam> Carrier<S> {
 
     /// What is to be sent, and to whom. `flush`: acknowledgements too that may wait for company; to be
     /// set each 100 ms.
-    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Bytes)> {
+    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Bytes>)> {
         if flush {
             self.catch_up();
         }
         let mut state = self.state();
-        let send = |(member, peer): (&Member, &mut Peer)| {
-            let samples = peer.samples(now, flush);
-            samples.into_iter().map(|sample| (*member, sample)).collect::<Vec<_>>()
-        };
-        state.peers.iter_mut().flat_map(send).collect()
+        let pack = |(member, peer): (&Member, &mut Peer)| (*member, peer.samples(now, flush));
+        let all = state.peers.iter_mut().map(pack);
+        all.filter(|(_, samples)| !samples.is_empty()).collect()
     }
 
     /// Peers that missed something get the directory once all else is sent.
@@ -142,12 +161,12 @@ impl<S: Seam> Carrier<S> {
         self.send_directory(&behind);
     }
 
-    /// Takes a sample from another node; [`Carrier::samples`] may have something afterwards. From one
-    /// that is in no view yet nothing is taken: it sends again.
+    /// Takes a sample from another node, from any thread. From one that is in no view yet nothing is
+    /// taken: it sends again.
     pub fn hear(&self, from: Member, bytes: Bytes, now: Duration) {
         let Ok((lane, sample)) = wire::unframe(bytes) else { return };
         let Ok(sample) = Sample::decode(sample) else { return };
-        let Heard { messages, is_ready, unreadable } = {
+        let Heard { messages, is_ready, is_due, unreadable } = {
             let mut state = self.state();
             let Some(peer) = state.peers.get_mut(&from) else { return };
             peer.hear(lane, sample, now)
@@ -161,6 +180,9 @@ impl<S: Seam> Carrier<S> {
         }
         self.take_envelopes(seam, from, &messages);
         messages.into_iter().for_each(|message| self.take(seam, from, message));
+        if is_due {
+            (self.0.ways.wake)();
+        }
     }
 
     /// All that one sample brought, at once.
@@ -181,6 +203,7 @@ impl<S: Seam> Carrier<S> {
         let acks: Vec<_> =
             tickets.map(|ticket| Ack { ticket, outcome: Outcome::Refused }).collect();
         self.acknowledge(from.into(), &acks);
+        (self.0.ways.wake)();
     }
 
     fn take(&self, seam: &S, from: Member, message: Message) {
@@ -224,6 +247,8 @@ impl<S: Seam> Carrier<S> {
         peer.sessions.is_known = false;
         peer.sessions.keep(seq, deltas);
         peer.push(Message::WantDirectory.encode());
+        drop(state);
+        (self.0.ways.wake)();
     }
 
     fn take_directory(&self, seam: &S, from: Member, seq: u64, last: Vec<Delta>) {
@@ -254,7 +279,7 @@ impl<S: Seam> Carrier<S> {
                     .get_mut(&from)
                     .into_iter()
                     .for_each(|it| it.push(want.clone()));
-                (carrier.0.wake)();
+                (carrier.0.ways.wake)();
             }
         });
     }
@@ -262,6 +287,7 @@ impl<S: Seam> Carrier<S> {
     /// Core is asked outside of the lock: it may be telling of a change.
     fn send_directory(&self, to: &[Member]) {
         let Some(seam) = self.0.seam.get().filter(|_| !to.is_empty()) else { return };
+        let turn = self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
         let (seq, sessions) = seam.directory();
         let directory = wire::directory(seq, sessions);
         // What it kept may have changed unheard.
@@ -272,15 +298,21 @@ impl<S: Seam> Carrier<S> {
             peer.is_behind = false;
             directory.iter().chain([&all]).for_each(|message| peer.push(message.clone()));
         }
-        drop(state);
-        (self.0.wake)();
+        drop((state, turn));
+        (self.0.ways.wake)();
     }
 
     /// Something for everybody.
     fn tell_all(&self, message: &Message) {
         let message = message.encode();
         self.state().peers.values_mut().for_each(|peer| peer.push_change(message.clone()));
-        (self.0.wake)();
+        (self.0.ways.wake)();
+    }
+
+    fn wake_unless_flushed(&self) {
+        if !self.0.is_flushed {
+            (self.0.ways.wake)();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -290,13 +322,12 @@ impl<S: Seam> Carrier<S> {
 
 impl<S: Seam> Cluster for Carrier<S> {
     fn deliver(&self, to: Node, envelope: Envelope<'_>) -> Queued {
-        let parcels = wire::envelope_parcels(envelope.lane, envelope.ticket, envelope.bytes);
-        match self.state().peers.get_mut(&to.into()).map(|peer| peer.push_envelope(parcels)) {
+        match self.state().peers.get_mut(&to.into()).map(|peer| peer.push_envelope(&envelope)) {
             Some(true) => {}
             Some(false) => return Queued::Full,
             None => return Queued::Gone,
         }
-        (self.0.wake)();
+        self.wake_unless_flushed();
         Queued::Queued
     }
 
@@ -305,7 +336,11 @@ impl<S: Seam> Cluster for Carrier<S> {
         {
             peer.push(Message::Acks(acks.to_vec()).encode());
         }
-        (self.0.wake)();
+        self.wake_unless_flushed();
+    }
+
+    fn flush(&self) {
+        (self.0.ways.flush)();
     }
 
     fn sessions_changed(&self, seq: u64, deltas: &[Delta]) {

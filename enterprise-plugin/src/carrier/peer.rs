@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use hearth_plugin_api::cluster::Delta;
+use bytes::{Bytes, BytesMut};
+use hearth_plugin_api::cluster::{Delta, Envelope};
 
 use super::wire::{self, CONTROL, Joiner, LANES, Message, STANZAS};
 use crate::lanes::{Inbox, Outbox, SAMPLE, Sample};
@@ -34,6 +34,8 @@ pub struct Heard {
     pub messages: Vec<Message>,
     /// The outbox takes stanzas again.
     pub is_ready: bool,
+    /// There is something to send by it, which does not wait for company.
+    pub is_due: bool,
     /// Parcels that could not be read.
     pub unreadable: usize,
 }
@@ -42,6 +44,8 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct Peer {
     lanes: [Lane; LANES],
+    /// Stanzas are written here one after the other, so that none needs memory of its own.
+    room: BytesMut,
     pub sessions: Sessions,
     /// Something for it did not fit: it needs the whole directory.
     pub is_behind: bool,
@@ -70,14 +74,16 @@ impl Peer {
             is_urgent: false,
         };
         let lanes = [lane(CONTROL_BOUND), lane(STANZAS_BOUND)];
-        Peer { lanes, sessions: Sessions::default(), is_behind: false, version }
+        let room = BytesMut::new();
+        Peer { lanes, room, sessions: Sessions::default(), is_behind: false, version }
     }
 
     /// Queues an envelope; false when the lane is full.
-    pub fn push_envelope(&mut self, parcels: impl Iterator<Item = Bytes>) -> bool {
+    pub fn push_envelope(&mut self, envelope: &Envelope<'_>) -> bool {
         let outbox = &mut self.lanes[usize::from(STANZAS)].outbox;
         let has_room = !outbox.is_full();
         if has_room {
+            let parcels = wire::envelope_parcels(&mut self.room, envelope);
             // The bound may be passed within an envelope: its parts belong together.
             parcels.for_each(|parcel| outbox.push_over(parcel));
         }
@@ -110,8 +116,7 @@ impl Peer {
             lane.outbox.tick(now);
             loop {
                 let (first, parcels) = lane.outbox.pack(now);
-                let is_due = lane.is_urgent || lane.owed >= OWED || (flush && lane.owed > 0);
-                if parcels.is_empty() && !is_due {
+                if parcels.is_empty() && !lane.owes() && !(flush && lane.owed > 0) {
                     break;
                 }
                 let (received, gap) = lane.inbox.received();
@@ -126,7 +131,9 @@ impl Peer {
     /// Takes a sample of a lane.
     pub fn hear(&mut self, lane: usize, sample: Sample, now: Duration) -> Heard {
         let Some(lane) = self.lanes.get_mut(lane) else { return Heard::default() };
+        let was_held = lane.outbox.is_held() || sample.gap;
         let is_ready = lane.outbox.acknowledge(sample.received, sample.gap, now);
+        let goes_on = was_held && !lane.outbox.is_held();
         let mut heard = Heard { is_ready, ..Heard::default() };
         let received = lane.inbox.accept(sample);
         lane.is_urgent |= received.is_urgent;
@@ -139,7 +146,15 @@ impl Peer {
                 Ok(Some(Err(_))) | Err(_) => heard.unreadable += 1,
             }
         }
+        heard.is_due = goes_on || lane.owes();
         heard
+    }
+}
+
+impl Lane {
+    /// An acknowledgement that is not to wait.
+    fn owes(&self) -> bool {
+        self.is_urgent || self.owed >= OWED
     }
 }
 

@@ -84,7 +84,7 @@ impl<S: Seam> Carrier<S> {
             peer.push(Message::Ask { id, ask, body }.encode());
             answer
         };
-        (self.0.wake)();
+        (self.0.ways.wake)();
         let answer = async { answer.await.unwrap_or_else(|_| Err(gone())) };
         let who = format!("node {}", to.node);
         within(&self.0.host, PATIENCE, &who, answer).await.map(Vec::from)
@@ -112,7 +112,7 @@ impl<S: Seam> Carrier<S> {
             if let Some(peer) = carrier.state().peers.get_mut(&from) {
                 peer.push(answer);
             }
-            (carrier.0.wake)();
+            (carrier.0.ways.wake)();
         });
     }
 

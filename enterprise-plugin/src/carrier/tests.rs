@@ -129,6 +129,11 @@ impl Seam for Told {
     }
 }
 
+/// Whoever asks for samples asks often.
+fn ways() -> Ways {
+    Ways { wake: Arc::new(|| ()), flush: Arc::new(|| ()) }
+}
+
 /// Nodes 1, 2, … of one cluster, and a network that loses and reorders.
 struct Net {
     nodes: Vec<(Member, Carrier<Told>, Told)>,
@@ -145,7 +150,7 @@ impl Net {
         let tasks = Tasks::default();
         tasks.start().expect("a thread");
         let node = |node| {
-            let carrier = Carrier::new(server.host(), tasks.clone(), Arc::new(|| ()));
+            let carrier = Carrier::new(server.host(), tasks.clone(), ways());
             let told = Told::default();
             carrier.join(told.clone());
             (Member { node, incarnation: 7 }, carrier, told)
@@ -183,7 +188,7 @@ impl Net {
     /// Another node enters the cluster, as its last.
     fn join(&mut self, node: u32) {
         let told = Told::default();
-        let carrier = Carrier::new(self.server.host(), Tasks::default(), Arc::new(|| ()));
+        let carrier = Carrier::new(self.server.host(), Tasks::default(), ways());
         carrier.join(told.clone());
         self.nodes.push((Member { node, incarnation: 7 }, carrier, told));
         self.agree(node.into(), &(1..=node).collect::<Vec<_>>());
@@ -201,8 +206,9 @@ impl Net {
             self.now += Duration::from_millis(100);
             let mut all = Vec::new();
             for (me, carrier, _) in self.nodes.iter().filter(|it| !self.dead.contains(&it.0.node)) {
-                let samples = carrier.samples(self.now, true).into_iter();
-                all.extend(samples.map(|(to, bytes)| (*me, to, bytes)));
+                for (to, samples) in carrier.samples(self.now, true) {
+                    all.extend(samples.into_iter().map(|bytes| (*me, to, bytes)));
+                }
             }
             while !all.is_empty() {
                 let at = if self.is_bad { self.below(all.len() as u64) as usize } else { 0 };

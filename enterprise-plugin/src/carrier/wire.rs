@@ -4,7 +4,7 @@
 //! does with a message of an unknown kind.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
-use hearth_plugin_api::cluster::{Ack, Delta, Outcome};
+use hearth_plugin_api::cluster::{Ack, Delta, Envelope, Outcome};
 use hearth_plugin_api::{Error, ErrorKind, json};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ const MORE: u8 = 1;
 const LAST: u8 = 0;
 /// Octets of a message that a parcel holds: with its head it stays below what a sample may have.
 const PART: usize = 48 * 1024;
+/// Octets for envelopes for which there is room at a time.
+const ROOM: usize = 64 * 1024;
 /// Octets before the stanza in the message that brings it.
 const ENVELOPE: usize = 1 + 4 + 8;
 /// A message that grows beyond this is a bug or an attack.
@@ -148,17 +150,23 @@ pub fn directory(seq: u64, mut sessions: Vec<Delta>) -> Vec<Bytes> {
     all
 }
 
-/// The parcels of an envelope. What fits into one is copied once.
-pub fn envelope_parcels(lane: u32, ticket: u64, bytes: &[u8]) -> impl Iterator<Item = Bytes> {
-    let fits = bytes.len() + ENVELOPE <= PART;
-    let mut out = BytesMut::with_capacity(1 + ENVELOPE + bytes.len());
-    if fits {
-        out.put_u8(LAST);
-    }
-    put_envelope(&mut out, lane, ticket, bytes);
-    let (one, cut) = match fits {
-        true => (Some(out.freeze()), Vec::new()),
-        false => (None, parcels(out.freeze())),
+/// The parcels of an envelope. What fits into one is copied once, to where there is `room`.
+pub fn envelope_parcels(
+    room: &mut BytesMut,
+    &Envelope { lane, ticket, bytes }: &Envelope<'_>,
+) -> impl Iterator<Item = Bytes> {
+    let octets = 1 + ENVELOPE + bytes.len();
+    let (one, cut) = if octets <= PART {
+        if room.capacity() < octets {
+            room.reserve(ROOM);
+        }
+        room.put_u8(LAST);
+        put_envelope(room, lane, ticket, bytes);
+        (Some(room.split().freeze()), Vec::new())
+    } else {
+        let mut whole = BytesMut::with_capacity(octets);
+        put_envelope(&mut whole, lane, ticket, bytes);
+        (None, parcels(whole.freeze()))
     };
     one.into_iter().chain(cut)
 }
@@ -471,9 +479,11 @@ mod tests {
 
     #[test]
     fn an_envelope_is_cut_like_every_message() {
+        let mut room = BytesMut::new();
         for octets in [0, 5, PART - ENVELOPE, PART - ENVELOPE + 1, 2 * PART] {
             let bytes = Bytes::from(vec![7; octets]);
-            let own: Vec<_> = envelope_parcels(4, 5, &bytes).collect();
+            let envelope = Envelope { lane: 4, ticket: 5, bytes: &bytes };
+            let own: Vec<_> = envelope_parcels(&mut room, &envelope).collect();
             assert_eq!(own, parcels(Message::Envelope { lane: 4, ticket: 5, bytes }.encode()));
         }
     }

@@ -61,7 +61,8 @@ impl abi::ClusterHost for Eager {
 #[test]
 fn what_core_sends_to_a_new_member_is_not_lost() {
     let server = FakeHost::start::<Enterprise>().expect("it starts");
-    let carrier = Carrier::new(server.host(), Tasks::default(), Arc::new(|| ()));
+    let ways = ways(&Arc::default(), &Arc::default());
+    let carrier = Carrier::new(server.host(), Tasks::default(), ways);
     let core = Eager { carrier: carrier.clone(), sent: Arc::default() };
     let seam = ClusterHost::new(ClusterHost_TO::from_ptr(RArc::new(core.clone()), TD_Opaque));
     carrier.join(seam.clone());

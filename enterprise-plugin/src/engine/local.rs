@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hearth_plugin_api::Result;
 
-use super::{Engine, Event, Open, Wake};
+use super::{Ear, Engine, Event, Open};
 use crate::membership::{Member, NodeRow};
 
 /// Where the nodes meet.
@@ -22,10 +22,10 @@ struct State {
 }
 
 /// One node's end.
-#[derive(Debug)]
 pub struct Local {
     hub: Hub,
     me: Member,
+    ear: Arc<dyn Ear>,
 }
 
 impl Hub {
@@ -74,7 +74,7 @@ impl Open for Hub {
     }
 
     /// Whoever looks for events looks often.
-    fn open(&self, me: Member, _: &[NodeRow], _: &Wake) -> Result<Local> {
+    fn open(&self, me: Member, _: &[NodeRow], ear: &Arc<dyn Ear>) -> Result<Local> {
         let mut state = self.state();
         let all: Vec<Member> = state.queues.keys().copied().collect();
         let others: Vec<Member> = all.into_iter().filter(|it| !state.is_cut(*it, me)).collect();
@@ -82,25 +82,35 @@ impl Open for Hub {
             state.queues.entry(*other).or_default().push_back(Event::Up(me));
         }
         state.queues.insert(me, others.into_iter().map(Event::Up).collect());
-        Ok(Local { hub: self.clone(), me })
+        Ok(Local { hub: self.clone(), me, ear: ear.clone() })
     }
 }
 
 impl Engine for Local {
-    fn send(&self, to: Member, bytes: Bytes) {
+    fn send(&self, to: Member, samples: &[Bytes]) {
         let mut state = self.hub.state();
         if state.is_cut(self.me, to) || !state.queues.contains_key(&self.me) {
             return;
         }
         if let Some(queue) = state.queues.get_mut(&to) {
-            queue.push_back(Event::Sample { from: self.me, bytes });
+            let sample = |bytes: &Bytes| Event::Sample { from: self.me, bytes: bytes.clone() };
+            queue.extend(samples.iter().map(sample));
         }
     }
 
+    /// Whoever looks for events hears the samples among them.
     fn events(&self) -> Vec<Event> {
-        let mut state = self.hub.state();
-        state.queues.get_mut(&self.me).map(std::mem::take).unwrap_or_default().into()
+        let queue = self.hub.state().queues.get_mut(&self.me).map(std::mem::take);
+        let hear = |event| match event {
+            Event::Sample { from, bytes } => {
+                self.ear.hear(from, bytes).map(|bytes| Event::Sample { from, bytes })
+            }
+            event => Some(event),
+        };
+        queue.into_iter().flatten().filter_map(hear).collect()
     }
+
+    fn catch_up(&self) {}
 
     fn know(&self, _: &[NodeRow]) {}
 
@@ -135,15 +145,15 @@ mod tests {
     fn links_come_and_go_and_carry_samples() {
         let hub = Hub::default();
         let [one, two] = [1, 2].map(|node| Member { node, incarnation: 7 });
-        let wake: Wake = Arc::new(|| ());
-        let first = hub.open(one, &[], &wake).expect("open");
-        let second = hub.open(two, &[], &wake).expect("open");
+        let ear: Arc<dyn Ear> = Arc::new(|| ());
+        let first = hub.open(one, &[], &ear).expect("open");
+        let second = hub.open(two, &[], &ear).expect("open");
         assert_eq!(first.events(), [Event::Up(two)]);
-        first.send(two, Bytes::from_static(b"x"));
+        first.send(two, &[Bytes::from_static(b"x")]);
         let sample = Event::Sample { from: one, bytes: Bytes::from_static(b"x") };
         assert_eq!(second.events(), [Event::Up(one), sample]);
         hub.cut(1, 2);
-        first.send(two, Bytes::from_static(b"lost"));
+        first.send(two, &[Bytes::from_static(b"lost")]);
         assert_eq!(second.events(), [Event::Down(one)]);
         hub.mend(1, 2);
         drop(first);

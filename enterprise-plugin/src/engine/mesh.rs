@@ -1,11 +1,12 @@
 //! Links between all nodes, each with each: TLS over TCP, both ends proven by the cluster's authority.
 //! Every node calls every other one and speaks on the connection that it made; a link is there when both
 //! have called. So each way is proven, and no connection has to win over another. What there is no room
-//! for is dropped: a node that hangs holds up nobody. They are read on the thread of membership and carrier:
-//! between these and a socket no thread has to wake another.
+//! for is dropped: a node that hangs holds up nobody. The server's threads read them and route what they read,
+//! and whoever has something to say writes it: between a stanza and a socket no thread has to wake another.
 
 mod call;
 mod frame;
+mod hearing;
 mod line;
 mod listen;
 mod place;
@@ -16,6 +17,7 @@ mod tls;
 mod tests;
 
 use std::net::TcpListener;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,9 +26,10 @@ use hearth_plugin_api::Result;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::{Engine, Event, Open, Wake};
+use super::{Ear, Engine, Event, Open};
 use crate::authority::Identity;
 use crate::membership::{Member, NodeRow};
+pub use hearing::Hearing;
 use place::Place;
 use shared::Shared;
 use tls::Ends;
@@ -36,14 +39,19 @@ const LEASE: Duration = Duration::from_secs(2);
 /// What calls has something to say at least this often.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
+/// Has a connection read whenever something has arrived on it, until it is over. `Unsupported` by a
+/// server that does not do that: then it is read here.
+pub type Watch = Arc<dyn Fn(BorrowedFd<'_>, &Arc<Hearing>) -> Result<()> + Send + Sync>;
+
 /// Opens links for one node.
 pub struct Mesh {
     ends: Ends,
     /// As configured: an address with or without port; empty for all addresses.
     wanted: String,
     place: Mutex<Place>,
-    /// Where links are served.
+    /// Where links are made and kept.
     runtime: Handle,
+    watch: Watch,
 }
 
 /// One node's end.
@@ -55,9 +63,13 @@ pub struct MeshNode {
 impl Mesh {
     /// `wanted`: an address, with or without port, at which the other nodes reach this one; empty: all
     /// addresses of the machine.
-    pub fn new(identity: &Identity, wanted: &str, runtime: Handle) -> Result<Mesh> {
-        let place = Mutex::new(place::choose(wanted)?);
-        Ok(Mesh { ends: Ends::new(identity)?, wanted: wanted.to_owned(), place, runtime })
+    pub fn new(
+        identity: &Identity,
+        wanted: &str,
+        (runtime, watch): (Handle, Watch),
+    ) -> Result<Mesh> {
+        let (ends, place) = (Ends::new(identity)?, Mutex::new(place::choose(wanted)?));
+        Ok(Mesh { ends, wanted: wanted.to_owned(), place, runtime, watch })
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
@@ -82,10 +94,10 @@ impl Open for Mesh {
         vec![self.place().advertised.clone()]
     }
 
-    fn open(&self, me: Member, nodes: &[NodeRow], wake: &Wake) -> Result<MeshNode> {
+    fn open(&self, me: Member, nodes: &[NodeRow], ear: &Arc<dyn Ear>) -> Result<MeshNode> {
         let (listener, address) = self.listen()?;
         listener.set_nonblocking(true)?;
-        let shared = Arc::new(Shared::new(me, address, wake.clone()));
+        let shared = Arc::new(Shared::new((me, address), ear.clone(), self.watch.clone()));
         shared.know(nodes);
         let serving = self.runtime.spawn(serve(shared.clone(), self.ends.clone(), listener));
         Ok(MeshNode { shared, serving })
@@ -102,12 +114,16 @@ async fn serve(shared: Arc<Shared>, ends: Ends, listener: TcpListener) {
 }
 
 impl Engine for MeshNode {
-    fn send(&self, to: Member, sample: Bytes) {
-        self.shared.send(to, &sample);
+    fn send(&self, to: Member, samples: &[Bytes]) {
+        self.shared.send(to, samples);
     }
 
     fn events(&self) -> Vec<Event> {
         self.shared.events()
+    }
+
+    fn catch_up(&self) {
+        self.shared.catch_up();
     }
 
     fn know(&self, nodes: &[NodeRow]) {
@@ -120,6 +136,7 @@ impl Engine for MeshNode {
 
     fn close(&self) {
         self.serving.abort();
+        self.shared.close();
     }
 }
 

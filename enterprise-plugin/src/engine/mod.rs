@@ -11,9 +11,9 @@ use bytes::Bytes;
 use crate::membership::{Member, NodeRow};
 
 pub use local::{Hub, Local};
-pub use mesh::{Mesh, MeshNode};
+pub use mesh::{Mesh, MeshNode, Watch};
 
-/// What an engine tells.
+/// What an engine tells, and the samples that its [`Ear`] gave back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// There is a link to this run of this node.
@@ -31,13 +31,26 @@ pub enum Event {
 /// To be called when there is something to do, from any thread; never waits.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
+/// Takes what an engine brings, on the thread that noticed it; never waits.
+pub trait Ear: Send + Sync + 'static {
+    /// Takes a sample, or gives it back: then it is one of the events. After the engine's end it is not
+    /// called any more.
+    fn hear(&self, from: Member, sample: Bytes) -> Option<Bytes>;
+
+    /// There are events.
+    fn wake(&self);
+}
+
 /// One node's end. Opened for one incarnation; another one opens anew.
 pub trait Engine: Send + Sync + 'static {
-    /// Sends a sample, or drops it: there is no link, or its queue is full.
-    fn send(&self, to: Member, sample: Bytes);
+    /// Sends samples, or drops them: there is no link, or its queue is full.
+    fn send(&self, to: Member, samples: &[Bytes]);
 
     /// What happened since the last call, in order.
     fn events(&self) -> Vec<Event>;
+
+    /// Hears what has arrived by now: a process that was stopped for a while learns of it late.
+    fn catch_up(&self);
 
     /// The rows of the nodes, each time that they were read.
     fn know(&self, nodes: &[NodeRow]);
@@ -45,7 +58,7 @@ pub trait Engine: Send + Sync + 'static {
     /// It could not begin, and why. It is to be opened anew.
     fn failure(&self) -> Option<String>;
 
-    /// Closes all links, which the others see.
+    /// Closes all links, which the others see, and hears nothing any more.
     fn close(&self);
 }
 
@@ -56,12 +69,23 @@ pub trait Open: Send + Sync + 'static {
     /// Where this node will be reached, for its row.
     fn addresses(&self) -> Vec<String>;
 
-    /// Begins for this run of this node: with links to all whose rows are there. `wake` is called when
-    /// there are events.
+    /// Begins for this run of this node: with links to all whose rows are there.
     fn open(
         &self,
         me: Member,
         nodes: &[NodeRow],
-        wake: &Wake,
+        ear: &Arc<dyn Ear>,
     ) -> hearth_plugin_api::Result<Self::Engine>;
+}
+
+/// Takes no samples.
+#[cfg(test)]
+impl<F: Fn() + Send + Sync + 'static> Ear for F {
+    fn hear(&self, _: Member, sample: Bytes) -> Option<Bytes> {
+        Some(sample)
+    }
+
+    fn wake(&self) {
+        self();
+    }
 }

@@ -77,7 +77,7 @@ impl Outbox {
         while let Some(parcel) = self.parcels.get(self.sent) {
             let size = parcel.len();
             let fits = packed.is_empty() || octets + size <= SAMPLE;
-            if !fits || (self.under_way > 0 && self.under_way + size > WINDOW) {
+            if !fits || !self.has_window(size) {
                 break;
             }
             octets += size;
@@ -122,6 +122,15 @@ impl Outbox {
             self.progress = now;
         }
         self.sent < self.parcels.len()
+    }
+
+    /// What waits is held up by the window.
+    pub fn is_held(&self) -> bool {
+        self.parcels.get(self.sent).is_some_and(|parcel| !self.has_window(parcel.len()))
+    }
+
+    fn has_window(&self, octets: usize) -> bool {
+        self.under_way == 0 || self.under_way + octets <= WINDOW
     }
 
     fn go_back(&mut self) {

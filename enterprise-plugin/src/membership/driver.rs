@@ -4,16 +4,16 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_plugin_api::{Host, Result};
 
-use super::links::Links;
+use super::links::{self, Links};
 use super::node::{Action, Beat, HASTE, Input, Node, Terms};
 use super::{About, Happened, Member, Snapshot, State};
-use crate::engine::{Engine, Event, Open, Wake};
+use crate::engine::{Ear, Engine, Event, Open, Wake};
 use crate::licence::Standing;
 use crate::licence::office;
 use crate::patience::within;
@@ -28,9 +28,6 @@ const LINKED: Duration = Duration::from_secs(4);
 /// After a failure the links are opened again in this time.
 const AGAIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
-/// Who has sent nothing for this time sends at once. To wake the thread that sends costs more than to send;
-/// but with more to come it is cheaper to send it together.
-const QUIET: Duration = Duration::from_micros(200);
 const DATABASE: &str = "the database";
 
 /// Core, as far as membership needs it.
@@ -51,11 +48,11 @@ pub trait Core: Send + Sync + 'static {
 
 /// Carries stanzas over the links.
 pub trait Carry: Send + Sync + 'static {
-    /// Takes a sample that is no word of membership.
+    /// Takes a sample that is no word of membership, from any thread.
     fn hear(&self, from: Member, bytes: Bytes, now: Duration);
 
     /// What is to be sent; with `flush` also what may wait a little.
-    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Bytes)>;
+    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Bytes>)>;
 }
 
 /// One node of the cluster.
@@ -63,18 +60,22 @@ pub struct Driver<C, O: Open, L> {
     host: Host,
     core: C,
     open: O,
+    ear: Arc<Listener<L>>,
+    inner: Mutex<Inner<O::Engine>>,
+}
+
+/// What comes over the links.
+struct Listener<L> {
+    host: Host,
     carry: L,
     wake: Wake,
-    inner: Mutex<Inner<O::Engine>>,
 }
 
 struct Inner<E> {
     node: Node,
     links: Links,
-    engine: Option<(Member, E)>,
+    engine: Option<(Member, Arc<E>)>,
     opened: Duration,
-    /// When samples were sent last.
-    said: Instant,
     /// Not before: it has failed.
     open_at: Duration,
     snapshot: Snapshot,
@@ -97,7 +98,6 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             links: Links::default(),
             engine: None,
             opened: Duration::ZERO,
-            said: Instant::now(),
             open_at: Duration::ZERO,
             snapshot: Snapshot::default(),
             standing: Standing::Unlicensed,
@@ -108,7 +108,8 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             is_busy: false,
             is_stopped: false,
         };
-        Driver { host, core, open, carry, wake, inner: Mutex::new(inner) }
+        let ear = Arc::new(Listener { host: host.clone(), carry, wake });
+        Driver { host, core, open, ear, inner: Mutex::new(inner) }
     }
 
     /// To be called each 100 ms: says the word, and fences in time. Never waits; what is to be done is
@@ -118,14 +119,20 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         self.step(None, about, true);
     }
 
-    /// To be called whenever it was woken: what came over the links goes where it belongs, what is to
-    /// be sent is sent. With `flush` also what may wait for the next tick.
+    /// To be called when this process may have been stopped for a while: hears what came meanwhile.
+    pub fn catch_up(&self) {
+        let engine = self.inner().engine.as_ref().map(|(_, engine)| engine.clone());
+        if let Some(engine) = engine {
+            engine.catch_up();
+        }
+    }
+
+    /// To be called whenever it was woken: the words that came are heard, what is to be sent is sent. With
+    /// `flush` also what may wait for the next tick.
     pub fn talk(&self, flush: bool) {
         let now = self.now();
-        for (from, bytes) in self.hear(now) {
-            self.carry.hear(from, bytes, now);
-        }
         let inner = &mut *self.inner();
+        self.hear(inner, now);
         self.say(inner, now, flush);
         if inner.links.newest_epoch() > inner.snapshot.view.epoch {
             // Somebody knows of another view: look at once.
@@ -133,27 +140,21 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         }
     }
 
-    /// To be called, from any thread, when there is something to send: it is sent if nothing was just
-    /// before. Otherwise false, and [`Driver::talk`] sends it with what comes meanwhile.
-    pub fn talk_at_once(&self) -> bool {
-        let Ok(mut inner) = self.inner.try_lock() else { return false };
-        let is_quiet = inner.said.elapsed() >= QUIET;
-        if is_quiet {
-            self.say(&mut inner, self.now(), false);
-        }
-        is_quiet
+    /// Sends what is to be sent, from any thread.
+    pub fn flush(&self) {
+        self.say(&mut self.inner(), self.now(), false);
     }
 
     /// Samples leave in the order in which they are made: the lock is held.
     fn say(&self, inner: &mut Inner<O::Engine>, now: Duration, flush: bool) {
         let Some((_, engine)) = &inner.engine else { return };
-        let words = if flush { inner.links.say(inner.node.word(now), now) } else { Vec::new() };
-        let samples = self.carry.samples(now, flush);
-        if !samples.is_empty() {
-            inner.said = Instant::now();
+        if flush {
+            for (member, word) in inner.links.say(inner.node.word(now), now) {
+                engine.send(member, &[word]);
+            }
         }
-        for (member, bytes) in words.into_iter().chain(samples) {
-            engine.send(member, bytes);
+        for (member, samples) in self.ear.carry.samples(now, flush) {
+            engine.send(member, &samples);
         }
     }
 
@@ -222,7 +223,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.host.boot_ms().max(0) as u64)
+        now(&self.host)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<O::Engine>> {
@@ -277,20 +278,17 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         }
     }
 
-    /// What came that is no word of membership. What came to the run before this one is heard still: it
-    /// may tell what became of messages.
-    fn hear(&self, now: Duration) -> Vec<(Member, Bytes)> {
+    /// What came to the run before this one is heard still: it may tell what became of messages.
+    fn hear(&self, inner: &mut Inner<O::Engine>, now: Duration) {
         let me = self.core.me();
-        let inner = &mut *self.inner();
         let events = inner.engine.as_ref().map_or_else(Vec::new, |(_, engine)| engine.events());
         events.iter().for_each(|event| self.note(event));
         if events.iter().any(|event| matches!(event, Event::Down(_) | Event::Refused(_))) {
             // Somebody is to be put out soon.
             inner.next_beat = Duration::ZERO;
         }
-        let samples = events.into_iter().filter_map(|event| inner.links.hear(event, now)).collect();
+        events.into_iter().for_each(|event| inner.links.hear(event, now));
         self.mind_engine(inner, me, now);
-        samples
     }
 
     /// For the one who looks later why somebody was put out.
@@ -317,9 +315,9 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             && failure.is_none()
             && is_wanted
             && !inner.waits_in_vain(now);
-        if !is_good && inner.engine.is_some() {
+        if !is_good && let Some((_, engine)) = inner.engine.take() {
             // The old one is closed first: its port comes free when its thread gets round to it.
-            inner.engine = None;
+            engine.close();
             inner.links = Links::default();
             inner.open_at = inner.open_at.max(now + PAUSE);
         }
@@ -327,8 +325,9 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             return;
         }
         inner.opened = now;
-        match self.open.open(me, &inner.snapshot.nodes, &self.wake) {
-            Ok(engine) => inner.engine = Some((me, engine)),
+        let ear: Arc<dyn Ear> = self.ear.clone();
+        match self.open.open(me, &inner.snapshot.nodes, &ear) {
+            Ok(engine) => inner.engine = Some((me, Arc::new(engine))),
             Err(error) => {
                 self.host.error(format!("no links to other nodes: {error}"));
                 inner.open_at = now + AGAIN;
@@ -400,6 +399,24 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         let swap = store::swap_view(&self.host, change);
         within(&self.host, PATIENCE, DATABASE, swap).await.map(drop)
     }
+}
+
+impl<L: Carry> Ear for Listener<L> {
+    fn hear(&self, from: Member, sample: Bytes) -> Option<Bytes> {
+        if links::is_word(&sample) {
+            return Some(sample);
+        }
+        self.carry.hear(from, sample, now(&self.host));
+        None
+    }
+
+    fn wake(&self) {
+        (self.wake)();
+    }
+}
+
+fn now(host: &Host) -> Duration {
+    Duration::from_millis(host.boot_ms().max(0) as u64)
 }
 
 impl<E> Inner<E> {

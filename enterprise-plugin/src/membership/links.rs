@@ -16,6 +16,11 @@ const WORD: u8 = 0;
 /// Kind, stamp, echo, epoch, whether it misses the database.
 const LENGTH: usize = 1 + 8 + 8 + 8 + 1;
 
+/// Whether a sample is a word.
+pub fn is_word(sample: &[u8]) -> bool {
+    sample.first() == Some(&WORD)
+}
+
 /// The links of one incarnation.
 #[derive(Debug, Default)]
 pub struct Links(BTreeMap<Member, Known>);
@@ -36,8 +41,8 @@ enum State {
 }
 
 impl Links {
-    /// Takes what an engine told. A sample that is no word comes back: it belongs to a lane.
-    pub fn hear(&mut self, event: Event, now: Duration) -> Option<(Member, Bytes)> {
+    /// Takes what an engine told.
+    pub fn hear(&mut self, event: Event, now: Duration) {
         match event {
             Event::Up(member) => self.known(member, now).link = State::Up,
             Event::Down(member) => {
@@ -47,15 +52,13 @@ impl Links {
                 }
             }
             Event::Refused(member) => self.known(member, now).link = State::Refused,
-            Event::Sample { from, bytes } if bytes.first() == Some(&WORD) => {
+            Event::Sample { from, bytes } => {
                 if let Some((stamp, asked, word)) = decode(bytes) {
                     let known = self.known(from, now);
                     (known.stamp, known.word) = (stamp, Some((asked, word)));
                 }
             }
-            Event::Sample { from, bytes } => return Some((from, bytes)),
         }
-        None
     }
 
     /// What is to be said to each node with a link.
@@ -152,11 +155,11 @@ mod tests {
 
     #[test]
     fn what_is_no_word_is_left_to_the_lanes() {
+        assert!(!is_word(b"\x01abc") && !is_word(b""));
+        assert!(is_word(b"\x00short"));
         let mut links = Links::default();
-        let from = Member { node: 1, incarnation: 1 };
-        let sample = |bytes| Event::Sample { from, bytes };
-        let lane = Bytes::from_static(b"\x01abc");
-        assert_eq!(links.hear(sample(lane.clone()), MS), Some((from, lane)));
-        assert_eq!(links.hear(sample(Bytes::from_static(b"\x00short")), MS), None);
+        let (from, bytes) = (Member { node: 1, incarnation: 1 }, Bytes::from_static(b"\x00short"));
+        links.hear(Event::Sample { from, bytes }, MS);
+        assert!(links.peers(&[from], MS)[0].word.is_none());
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use serde::Serialize;
 
-use super::{Ack, Cluster, ClusterCall, Delta, Envelope, Outcome, Ownership, Queued, outcome};
+use super::{
+    Ack, Cluster, ClusterCall, Delta, Envelope, Outcome, Ownership, Queued, Reader, Reading,
+    outcome,
+};
 use crate::abi;
 use crate::error::Result;
 use crate::guard::{answer, guard};
@@ -58,6 +61,26 @@ impl<C: Cluster> abi::Cluster for ClusterAdapter<C> {
     fn call(&self, head: RString, body: RVec<u8>) -> abi::Fut<abi::Message> {
         let cluster = self.0.clone();
         answer(move || async move { cold(&*cluster, read(&head)?, body.into_vec()).await })
+    }
+
+    fn flush(&self) {
+        let _ = guard(|| {
+            self.0.flush();
+            Ok(())
+        });
+    }
+}
+
+pub(super) struct ReaderAdapter<R>(pub Arc<R>);
+
+impl<R: Reader> abi::Reader for ReaderAdapter<R> {
+    fn read(&self) -> u32 {
+        match guard(|| Ok(self.0.read())).into_result() {
+            Ok(Reading::Drained) => 0,
+            Ok(Reading::More) => 1,
+            Ok(Reading::Ended) => 2,
+            Err(_) => 3,
+        }
     }
 }
 

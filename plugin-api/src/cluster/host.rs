@@ -1,7 +1,14 @@
 //! Core, as the plugin that carries its traffic sees it.
 
-use super::{Ack, ClusterHostCall, Delta, Envelope, Known, LeaseState, Node, View};
-use crate::abi;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::RArc;
+
+use super::adapter::ReaderAdapter;
+use super::{Ack, ClusterHostCall, Delta, Envelope, Known, LeaseState, Node, Reader, View};
+use crate::abi::{self, Reader_TO};
 use crate::error::{Result, from_abi};
 use crate::host::read;
 
@@ -153,6 +160,14 @@ impl ClusterHost {
         let head = serde_json::to_string(&ClusterHostCall::Known { node })?;
         let answer = from_abi(self.0.call(head.into(), Vec::new().into()).await)?;
         read(&answer.head)
+    }
+
+    /// From now on the server's threads call `reader` when something has arrived at `socket`, which does
+    /// not block, until it says that it is over or the plugin is stopped. To end it from elsewhere, shut
+    /// the socket down, which wakes it. `Unsupported` by a server below level 3.
+    pub fn watch<R: Reader>(&self, socket: BorrowedFd<'_>, reader: &Arc<R>) -> Result<()> {
+        let reader = Reader_TO::from_ptr(RArc::new(ReaderAdapter(reader.clone())), TD_Opaque);
+        from_abi(self.0.watch(socket.as_raw_fd(), reader))
     }
 
     async fn call(&self, call: &ClusterHostCall) -> Result<()> {

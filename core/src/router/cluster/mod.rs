@@ -114,6 +114,9 @@ pub trait Cluster: Send + Sync {
     /// Brings what became of parcels back to where they came from.
     fn acknowledge(&self, origin: Node, acks: &[Ack]);
 
+    /// Sends at once what was queued, which would leave a moment later.
+    fn flush(&self) {}
+
     /// The changes `seq`, `seq + 1`, … of this node's sessions, for all others.
     fn sessions_changed(&self, seq: u64, deltas: &[Delta]);
 

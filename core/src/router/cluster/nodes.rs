@@ -1,7 +1,7 @@
 //! What the one who carries calls: the other nodes, as this one sees them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -23,9 +23,11 @@ use crate::stanza::Kind;
 
 /// Octets of changes that are told in one piece, so that other traffic comes between them.
 const PORTION: usize = 64 * 1024;
-/// How long outcomes wait for company when some were told just before: whoever sends often is told of
-/// several at once.
-const COMPANY: Duration = Duration::from_millis(5);
+/// How long an outcome waits for company: whoever sends often is told of several at once. The
+/// origin keeps its copy so much longer, and acknowledges the message to its sender so much later.
+const COMPANY: Duration = Duration::from_millis(20);
+/// So often outcomes go along with what is sent anyway.
+const RIDE: Duration = Duration::from_millis(5);
 /// How long a node that left takes word of what it sent before.
 const HEARSAY: Duration = Duration::from_secs(1);
 /// Nodes that are gone, and whose sessions are remembered.
@@ -60,6 +62,8 @@ pub struct Nodes {
     router: OnceLock<Weak<Router>>,
     pub(super) outbox: Outbox,
     pub(super) acks: Arc<Acks>,
+    /// When there were outcomes to look for last, in milliseconds of the boot-time clock.
+    told: AtomicU64,
     pub(super) keys: Keys,
     /// Held by who tells of changed sessions.
     telling: Mutex<()>,
@@ -109,6 +113,7 @@ impl Nodes {
             router: OnceLock::new(),
             outbox: Outbox::default(),
             acks: Arc::default(),
+            told: AtomicU64::new(0),
             keys: Keys::default(),
             telling: Mutex::default(),
             late: Mutex::default(),
@@ -174,7 +179,7 @@ impl Nodes {
 
     /// This node is alone from now on. Called from within the runtime.
     pub fn left(self: &Arc<Self>) {
-        self.tell_outcomes();
+        self.tell_last_outcomes();
         let me = Node { id: self.clock.node(), incarnation: 0 };
         let link = Link { me, view: View::default(), cluster: Arc::new(Alone(me)) };
         self.link.store(Arc::new(link));
@@ -202,23 +207,26 @@ impl Nodes {
 
     /// Tells the others what there is to tell.
     async fn tell(self: Arc<Self>) {
-        let mut company = Instant::now();
+        let mut company = None;
         loop {
-            let outcomes = async {
-                sleep_until(company).await;
-                self.acks.any().await;
-            };
             tokio::select! {
                 () = self.registry.has_changes() => {}
-                () = outcomes => {}
+                () = self.acks.any() => {
+                    if self.acks.are_many() {
+                        self.tell_outcomes();
+                    }
+                    company.get_or_insert_with(|| Instant::now() + COMPANY);
+                    continue;
+                }
+                () = sleep_until(company.unwrap_or_else(Instant::now)), if company.is_some() => {
+                    company = None;
+                    self.tell_outcomes();
+                }
                 () = self.wake.notified() => {}
                 // By then all sessions are over, and the plugin that carries has stopped.
                 () = self.tracker.soft().cancelled() => return,
             }
             self.tell_changes();
-            if self.tell_outcomes() {
-                company = Instant::now() + COMPANY;
-            }
             let Some(router) = self.router() else { return };
             if self.outbox.is_waiting() {
                 let unsent = self.outbox.resume(&*self.cluster());
@@ -232,13 +240,19 @@ impl Nodes {
         }
     }
 
-    /// Tells the others what became of what they have sent. False when there was nothing to tell.
-    pub fn tell_outcomes(&self) -> bool {
+    /// Tells what there is to tell before nobody carries it any more.
+    pub fn tell_last_outcomes(&self) {
+        self.tell_outcomes();
+        self.cluster().flush();
+    }
+
+    /// Tells the others what became of what they have sent.
+    fn tell_outcomes(&self) {
+        self.told.store(self.clock.boot().as_millis() as u64, Ordering::Relaxed);
         let (cluster, outcomes) = (self.cluster(), self.acks.take());
         for (origin, acks) in &outcomes {
             cluster.acknowledge(*origin, acks);
         }
-        !outcomes.is_empty()
     }
 
     /// Tells the others which sessions changed.
@@ -268,7 +282,12 @@ impl Nodes {
         let link = self.link.load();
         let others = link.view.members.iter().map(|member| member.node);
         let others: SmallVec<[Node; 8]> = others.filter(|node| *node != link.me).collect();
-        self.outbox.send((&*link.cluster, &others), far, self.clock.boot(), out);
+        let now = self.clock.boot();
+        let told = Duration::from_millis(self.told.load(Ordering::Relaxed));
+        if now >= told + RIDE || self.acks.are_many() {
+            self.tell_outcomes();
+        }
+        self.outbox.send((&*link.cluster, &others), far, now, out);
         if self.outbox.is_waiting() {
             self.wake.notify_one();
         }

@@ -13,8 +13,6 @@ use crate::membership::Member;
 const MOST: usize = 16 * 1024 * 1024;
 /// Octets of the first frame.
 const HELLO: usize = 4096;
-/// Octets for which room is made before a read.
-const ROOM: usize = 64 * 1024;
 
 /// The first frame.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +30,14 @@ impl Hello {
         put(&serde_json::to_vec(self)?, &mut out);
         Ok(out)
     }
+
+    /// Reads it, and nothing of what is behind it.
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> {
+        let length = length(stream.read_u32().await?, HELLO)?;
+        let mut octets = vec![0; length];
+        stream.read_exact(&mut octets).await?;
+        Ok(serde_json::from_slice(&octets)?)
+    }
 }
 
 /// Appends a frame.
@@ -41,64 +47,31 @@ pub fn put(payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-/// Takes frames out of what is read.
-pub struct Frames<R> {
-    stream: R,
-    buffer: BytesMut,
-}
+/// Takes frames out of what came.
+#[derive(Debug, Default)]
+pub struct Frames(BytesMut);
 
-impl<R: AsyncRead + Unpin> Frames<R> {
-    pub fn new(stream: R) -> Frames<R> {
-        Frames { stream, buffer: BytesMut::new() }
+impl Frames {
+    pub fn put(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
     }
 
-    pub fn stream(&mut self) -> &mut R {
-        &mut self.stream
-    }
-
-    /// The first frame of a connection.
-    pub async fn hello(&mut self) -> io::Result<Hello> {
-        loop {
-            if let Some(frame) = self.take(HELLO)? {
-                return Ok(serde_json::from_slice(&frame)?);
-            }
-            self.read().await?;
-        }
-    }
-
-    /// At least one frame, and all others that came with it.
-    pub async fn next(&mut self) -> io::Result<Vec<Bytes>> {
-        let mut frames = Vec::new();
-        loop {
-            while let Some(frame) = self.take(MOST)? {
-                frames.push(frame);
-            }
-            if !frames.is_empty() {
-                return Ok(frames);
-            }
-            self.read().await?;
-        }
-    }
-
-    async fn read(&mut self) -> io::Result<()> {
-        self.buffer.reserve(ROOM);
-        match self.stream.read_buf(&mut self.buffer).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn take(&mut self, most: usize) -> io::Result<Option<Bytes>> {
-        let Some(head) = self.buffer.first_chunk::<4>() else { return Ok(None) };
-        let length = u32::from_be_bytes(*head) as usize;
-        if length > most {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too long"));
-        }
-        if self.buffer.len() < head.len() + length {
+    /// The next frame that is there as a whole.
+    pub fn take(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(head) = self.0.first_chunk::<4>() else { return Ok(None) };
+        let length = length(u32::from_be_bytes(*head), MOST)?;
+        if self.0.len() < head.len() + length {
             return Ok(None);
         }
-        self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        self.0.advance(4);
+        Ok(Some(self.0.split_to(length).freeze()))
+    }
+}
+
+fn length(head: u32, most: usize) -> io::Result<usize> {
+    match head as usize {
+        length if length <= most => Ok(length),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too long")),
     }
 }
 
@@ -106,35 +79,41 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 mod tests {
     use super::*;
 
-    async fn read(octets: &[u8]) -> (Vec<Bytes>, io::ErrorKind) {
-        let (mut frames, mut all) = (Frames::new(octets), Vec::new());
-        loop {
-            match frames.next().await {
-                Ok(new) => all.extend(new),
-                Err(error) => return (all, error.kind()),
+    fn taken(octets: &[u8]) -> (Vec<Bytes>, io::Result<()>) {
+        let (mut frames, mut all) = (Frames::default(), Vec::new());
+        for chunk in octets.chunks(1000) {
+            frames.put(chunk);
+            loop {
+                match frames.take() {
+                    Ok(Some(frame)) => all.push(frame),
+                    Ok(None) => break,
+                    Err(error) => return (all, Err(error)),
+                }
             }
         }
+        (all, Ok(()))
     }
 
-    #[tokio::test]
-    async fn frames_come_as_they_were_put() {
+    #[test]
+    fn frames_come_as_they_were_put() {
         let mut octets = Vec::new();
-        for payload in [&b"one"[..], b"", &[7; 3 * ROOM]] {
+        for payload in [&b"one"[..], b"", &[7; 200_000]] {
             put(payload, &mut octets);
         }
-        let (frames, end) = read(&octets).await;
-        assert_eq!(frames, [&b"one"[..], b"", &[7; 3 * ROOM]]);
-        assert_eq!(end, io::ErrorKind::UnexpectedEof);
-        assert_eq!(read(&octets[..octets.len() - 1]).await.0.len(), 2);
+        assert_eq!(taken(&octets).0, [&b"one"[..], b"", &[7; 200_000]]);
+        assert_eq!(taken(&octets[..octets.len() - 1]).0.len(), 2);
     }
 
     #[tokio::test]
     async fn no_frame_is_longer_than_it_may_be() {
-        let (frames, end) = read(&(MOST as u32 + 1).to_be_bytes()).await;
-        assert_eq!((frames.len(), end), (0, io::ErrorKind::InvalidData));
+        let (frames, end) = taken(&(MOST as u32 + 1).to_be_bytes());
+        assert_eq!(
+            (frames.len(), end.expect_err("too long").kind()),
+            (0, io::ErrorKind::InvalidData)
+        );
         let mut long = Vec::new();
         put(&[b' '; HELLO + 1], &mut long);
-        let refused = Frames::new(&long[..]).hello().await.expect_err("too long");
+        let refused = Hello::read(&mut &long[..]).await.expect_err("too long");
         assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
     }
 }

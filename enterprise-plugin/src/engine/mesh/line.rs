@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -43,13 +44,13 @@ impl Line {
     }
 
     /// Says something, from any thread, or drops it. Nothing passes what waits.
-    pub fn say(&self, sample: &[u8]) {
+    pub fn say(&self, samples: &[Bytes]) {
         let mut writing = self.writing();
         if writing.out.len() - writing.written >= WAITING {
             return;
         }
         let is_first = writing.out.is_empty();
-        frame::put(sample, &mut writing.out);
+        samples.iter().for_each(|sample| frame::put(sample, &mut writing.out));
         let mut nobody = Context::from_waker(Waker::noop());
         if !is_first || !matches!(writing.poll(&mut nobody), Poll::Ready(Ok(()))) {
             self.left.notify_one();
@@ -62,7 +63,7 @@ impl Line {
             tokio::select! {
                 () = self.left.notified() => {}
                 end = self.ended() => return end,
-                () = sleep(KEEP_ALIVE) => self.say(&[]),
+                () = sleep(KEEP_ALIVE) => self.say(&[Bytes::new()]),
             }
             self.flush().await?;
         }

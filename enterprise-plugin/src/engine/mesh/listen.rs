@@ -9,9 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
-use super::LEASE;
-use super::frame::Frames;
+use super::frame::Hello;
+use super::hearing::Hearing;
 use super::shared::Shared;
 use super::tls::{self, Ends};
 
@@ -49,30 +50,28 @@ pub async fn listen(shared: &Arc<Shared>, ends: &Ends, listener: &TcpListener) {
 
 /// A caller who has proven who he is, and what he says.
 struct Caller {
-    frames: Frames<tokio_rustls::server::TlsStream<TcpStream>>,
-    hello: super::frame::Hello,
+    stream: TlsStream<TcpStream>,
+    hello: Hello,
 }
 
 async fn admit(shared: &Shared, ends: &Ends, stream: TcpStream) -> io::Result<Caller> {
     stream.set_nodelay(true)?;
-    let mut frames = Frames::new(ends.acceptor.accept(stream).await?);
-    let hello = frames.hello().await?;
-    let (_, session) = frames.stream().get_ref();
+    let mut stream = ends.acceptor.accept(stream).await?;
+    // Nothing comes behind it before the welcome.
+    let hello = Hello::read(&mut stream).await?;
+    let (_, session) = stream.get_ref();
     // Who calls another run of this node is told nothing that was meant for it.
     if hello.to != shared.me || !tls::is_of(session.peer_certificates(), hello.from.node) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    frames.stream().write_all(&[WELCOME]).await?;
-    frames.stream().flush().await?;
-    Ok(Caller { frames, hello })
+    stream.write_all(&[WELCOME]).await?;
+    stream.flush().await?;
+    Ok(Caller { stream, hello })
 }
 
 async fn hear(shared: &Arc<Shared>, caller: Caller) -> io::Result<()> {
-    let Caller { mut frames, hello } = caller;
-    let from = hello.from;
-    let _heard = shared.heard(from, hello.addresses);
-    loop {
-        let samples = timeout(LEASE, frames.next()).await??;
-        shared.samples(from, samples.into_iter().filter(|sample| !sample.is_empty()));
-    }
+    let Caller { stream, hello } = caller;
+    let hearing = Arc::new(Hearing::new(stream, hello.from, shared)?);
+    let _heard = shared.heard(&hearing, hello.addresses);
+    hearing.follow(&shared.watch).await
 }

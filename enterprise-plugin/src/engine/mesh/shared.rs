@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::super::{Event, Wake};
+use super::super::{Ear, Event};
+use super::Watch;
+use super::hearing::Hearing;
 use super::line::Line;
 use crate::membership::{Member, NodeRow};
 
@@ -19,7 +21,8 @@ pub struct Shared {
     pub me: Member,
     /// Where the others reach this node.
     pub address: String,
-    wake: Wake,
+    pub watch: Watch,
+    ear: Arc<dyn Ear>,
     news: Notify,
     state: Mutex<State>,
 }
@@ -31,12 +34,12 @@ struct State {
     /// Where the nodes are that the database knows.
     rows: BTreeMap<Member, Vec<String>>,
     /// Who has called this node, by which of its connections, and where it is.
-    callers: BTreeMap<Member, (u64, Vec<String>)>,
+    callers: BTreeMap<Member, (Arc<Hearing>, Vec<String>)>,
     /// Who is being called, and the way to it once it has answered.
     calls: BTreeMap<Member, Option<Arc<Line>>>,
     /// Of whom it was told that it has ended.
     refused: BTreeSet<Member>,
-    connections: u64,
+    is_closed: bool,
     failure: Option<String>,
 }
 
@@ -60,8 +63,8 @@ impl<F: FnMut()> Drop for Guard<F> {
 }
 
 impl Shared {
-    pub fn new(me: Member, address: String, wake: Wake) -> Shared {
-        Shared { me, address, wake, news: Notify::new(), state: Mutex::default() }
+    pub fn new((me, address): (Member, String), ear: Arc<dyn Ear>, watch: Watch) -> Shared {
+        Shared { me, address, watch, ear, news: Notify::new(), state: Mutex::default() }
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -77,29 +80,40 @@ impl Shared {
         self.news.notify_one();
     }
 
-    /// Sends a sample, or drops it.
-    pub fn send(&self, to: Member, sample: &[u8]) {
+    /// Sends samples, or drops them.
+    pub fn send(&self, to: Member, samples: &[Bytes]) {
         let line = self.state().calls.get(&to).cloned().flatten();
         if let Some(line) = line {
-            line.say(sample);
+            line.say(samples);
         }
     }
 
-    /// Takes samples, or drops them.
-    pub fn samples(&self, from: Member, samples: impl Iterator<Item = Bytes>) {
+    /// Brings a sample to the ear. What that gives back waits to be taken, or is dropped.
+    pub fn hear(&self, from: Member, sample: Bytes) {
+        let Some(bytes) = self.ear.hear(from, sample) else { return };
         let mut state = self.state();
-        let before = state.events.len();
-        for bytes in samples {
-            if state.octets == 0 || state.octets + bytes.len() <= WAITING {
-                state.octets += bytes.len();
-                state.events.push(Event::Sample { from, bytes });
-            }
+        if state.octets == 0 || state.octets + bytes.len() <= WAITING {
+            state.octets += bytes.len();
+            state.events.push(Event::Sample { from, bytes });
+            drop(state);
+            self.ear.wake();
         }
-        let is_new = state.events.len() > before;
-        drop(state);
-        if is_new {
-            (self.wake)();
-        }
+    }
+
+    /// Hears what has arrived by now.
+    pub fn catch_up(&self) {
+        self.hearings().iter().for_each(|hearing| hearing.catch_up());
+    }
+
+    /// Nobody is heard from now on.
+    pub fn close(&self) {
+        self.state().is_closed = true;
+        self.hearings().iter().for_each(|hearing| hearing.end());
+    }
+
+    /// Who reads brings what he read here: the lock is not held while a connection is waited for.
+    fn hearings(&self) -> Vec<Arc<Hearing>> {
+        self.state().callers.values().map(|(hearing, _)| hearing.clone()).collect()
     }
 
     /// Nodes that nobody calls yet. They are taken to be called from now on.
@@ -141,19 +155,30 @@ impl Shared {
 
     /// A node has called; where it is called back. It is heard until the guard goes, or until it calls
     /// once more.
-    pub fn heard(self: &Arc<Self>, member: Member, addresses: Vec<String>) -> Guard<impl FnMut()> {
-        let mut connection = 0;
+    pub fn heard(
+        self: &Arc<Self>,
+        hearing: &Arc<Hearing>,
+        addresses: Vec<String>,
+    ) -> Guard<impl FnMut()> {
+        let member = hearing.from;
+        let before = self.state().callers.get(&member).map(|(before, _)| before.clone());
+        if let Some(before) = before {
+            // The two are never heard at once.
+            before.end();
+        }
         self.change(member, |state| {
-            state.connections += 1;
-            connection = state.connections;
             state.refused.remove(&member);
-            state.callers.insert(member, (connection, addresses));
+            state.callers.insert(member, (hearing.clone(), addresses));
         });
+        if self.state().is_closed {
+            hearing.end();
+        }
         self.news.notify_one();
-        let shared = self.clone();
+        let (shared, hearing) = (self.clone(), hearing.clone());
         Guard(move || {
+            hearing.end();
             shared.change(member, |state| {
-                let is_last = |caller: &(u64, Vec<String>)| caller.0 == connection;
+                let is_last = |caller: &(Arc<Hearing>, _)| Arc::ptr_eq(&caller.0, &hearing);
                 if state.callers.get(&member).is_some_and(is_last) {
                     state.callers.remove(&member);
                 }
@@ -168,7 +193,7 @@ impl Shared {
         if is_news {
             state.events.push(Event::Refused(member));
             drop(state);
-            (self.wake)();
+            self.ear.wake();
         }
     }
 
@@ -183,12 +208,12 @@ impl Shared {
             _ => return,
         }
         drop(state);
-        (self.wake)();
+        self.ear.wake();
     }
 
     pub fn fail(&self, why: String) {
         self.state().failure = Some(why);
-        (self.wake)();
+        self.ear.wake();
     }
 
     pub fn failure(&self) -> Option<String> {

@@ -3,6 +3,8 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Instant, SystemTime};
 
+use hearth_plugin_api::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
@@ -44,15 +46,16 @@ impl Cluster {
 
     fn open_as(&self, identity: &Identity, node: u32, others: &[&Node]) -> Node {
         let runtime = self.runtime.handle().clone();
-        let mesh = Mesh::new(identity, "127.0.0.1:0", runtime).expect("an address");
+        let watch: Watch = Arc::new(|_, _| Err(Error::unsupported("this server watches nothing")));
+        let mesh = Mesh::new(identity, "127.0.0.1:0", (runtime, watch)).expect("an address");
         let member = Member { node, incarnation: 1_000 + i64::from(node) };
         let rows: Vec<_> = others.iter().map(|other| other.row.clone()).collect();
         let (sender, woken) = channel();
-        let wake: Wake = Arc::new(move || {
+        let ear: Arc<dyn Ear> = Arc::new(move || {
             // Nobody waits any more.
             let _ = sender.send(());
         });
-        let link = mesh.open(member, &rows, &wake).expect("open");
+        let link = mesh.open(member, &rows, &ear).expect("open");
         let about = About { addresses: mesh.addresses(), ..About::default() };
         let row =
             NodeRow { member, silent_ms: 0, links: Vec::new(), about, drain: 0, known: false };
@@ -93,7 +96,7 @@ impl Node {
 fn send(from: &Node, to: &mut Node, bytes: &'static [u8]) {
     let bytes = Bytes::from_static(bytes);
     let sample = Event::Sample { from: from.row.member, bytes: bytes.clone() };
-    from.link.send(to.row.member, bytes);
+    from.link.send(to.row.member, &[bytes]);
     to.until("got the sample", |event| *event == sample);
 }
 
@@ -135,9 +138,9 @@ fn large_samples_arrive_whole_and_in_order() {
     two.sees(&one);
     let sizes = [1, 70_000, 2_000_000, 0, 5];
     for size in sizes {
-        two.link.send(one.row.member, vec![b'x'; size].into());
+        two.link.send(one.row.member, &[vec![b'x'; size].into()]);
     }
-    two.link.send(one.row.member, Bytes::from_static(b"last"));
+    two.link.send(one.row.member, &[Bytes::from_static(b"last")]);
     let is_last = |event: &Event| matches!(event, Event::Sample { bytes, .. } if bytes == "last");
     one.until("got the last", is_last);
     let octets = |event: &Event| match event {
@@ -162,7 +165,7 @@ fn who_listens_to_nobody_holds_up_nobody() {
     // Nobody takes what comes to node 2: all but 16 MiB of it is dropped there.
     let much = Bytes::from(vec![b'x'; 60_000]);
     for _ in 0..2_000 {
-        one.link.send(two.row.member, much.clone());
+        one.link.send(two.row.member, std::slice::from_ref(&much));
     }
     three.sees(&one);
     send(&one, &mut three, b"hello");
@@ -194,6 +197,38 @@ fn strangers_are_not_admitted() {
 }
 
 #[test]
+fn who_goes_on_after_the_end_of_tls_is_heard_no_more() {
+    let cluster = Cluster::new();
+    let mut one = cluster.open(1, &[]);
+    let ends = Ends::new(&cluster.identity(2)).expect("an identity");
+    let address = one.row.about.addresses[0].clone();
+    let from = Member { node: 2, incarnation: 7 };
+    let hello = frame::Hello { from, to: one.row.member, addresses: Vec::new() };
+    let hello = hello.encode().expect("encoded");
+    let socket = cluster.runtime.handle().block_on(async {
+        let socket = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let name = tls::name_of(1).expect("a name");
+        let mut stream = ends.connector.connect(name, socket).await.expect("one of the cluster");
+        stream.write_all(&hello).await.expect("written");
+        assert_eq!(stream.read_u8().await.expect("an answer"), listen::WELCOME);
+        let (socket, mut session) = stream.into_inner();
+        session.send_close_notify();
+        let mut end = Vec::new();
+        session.write_tls(&mut end).expect("an alert");
+        end.resize(20_000, b'x');
+        let mut socket = socket;
+        socket.write_all(&end).await.expect("written");
+        socket
+    });
+    // The thread of the links goes on.
+    let mut friend = cluster.open(3, &[&one]);
+    one.sees(&friend);
+    friend.sees(&one);
+    send(&friend, &mut one, b"friend");
+    drop(socket);
+}
+
+#[test]
 fn another_run_of_a_node_does_not_answer_for_it() {
     let cluster = Cluster::new();
     let mut two = cluster.open(2, &[]);
@@ -203,7 +238,7 @@ fn another_run_of_a_node_does_not_answer_for_it() {
     one.link.know(&[old.clone(), two.row.clone()]);
     one.sees(&two);
     two.sees(&one);
-    one.link.send(old.member, Bytes::from_static(b"for the old one"));
+    one.link.send(old.member, &[Bytes::from_static(b"for the old one")]);
     send(&one, &mut two, b"for the new one");
     let is_foreign =
         |event: &Event| matches!(event, Event::Sample { bytes, .. } if bytes == "for the old one");

@@ -8,6 +8,9 @@ use hearth_plugin_api::abi::{self, ClusterRef};
 use hearth_plugin_api::cluster::{ClusterCall, ClusterSpec};
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::super::Guest;
 use super::convert;
@@ -19,6 +22,10 @@ use crate::session::{Delta, Node};
 /// shorter.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// After a flush this recently whoever has something to say by now says it before the next one: it is
+/// cheaper to send it together. When little is said, to wait would wake another thread in vain.
+const BUSY: Duration = Duration::from_micros(200);
+
 /// Hands core's traffic to the plugin.
 pub struct Carrier {
     guard: Arc<Guard>,
@@ -26,6 +33,9 @@ pub struct Carrier {
     /// Octets of the largest parcel.
     largest: usize,
     is_leading: AtomicBool,
+    /// Something waits to be flushed.
+    is_queued: AtomicBool,
+    queued: Notify,
 }
 
 impl Carrier {
@@ -34,8 +44,9 @@ impl Carrier {
             0 => usize::MAX,
             octets => octets.try_into().unwrap_or(usize::MAX),
         };
-        let (guard, is_leading) = (guest.guard.clone(), AtomicBool::new(false));
-        Carrier { guard, plugin, largest, is_leading }
+        let guard = guest.guard.clone();
+        let (is_leading, is_queued) = (AtomicBool::new(false), AtomicBool::new(false));
+        Carrier { guard, plugin, largest, is_leading, is_queued, queued: Notify::new() }
     }
 
     pub fn begin(&self) {
@@ -49,6 +60,31 @@ impl Carrier {
     /// Between the plugin's start and its end.
     pub fn is_leading(&self) -> bool {
         self.is_leading.load(Ordering::Acquire)
+    }
+
+    /// Has the plugin send whatever was queued, until it is stopped.
+    pub async fn serve(&self) {
+        let mut flushed = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.queued.notified() => {}
+                () = self.guard.closed() => return,
+            }
+            if flushed.elapsed() < BUSY {
+                yield_now().await;
+            }
+            // What was queued by who did not wake this is seen by the flush.
+            self.is_queued.swap(false, Ordering::AcqRel);
+            self.flush();
+            flushed = Instant::now();
+        }
+    }
+
+    fn flush_soon(&self) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.queued.notify_one();
+        }
     }
 
     async fn ask<A: DeserializeOwned>(
@@ -75,7 +111,10 @@ impl Cluster for Carrier {
         let envelope = abi::Envelope { lane, ticket, bytes: bytes.into() };
         let to = convert::abi_node(to);
         match self.guard.brief(|| self.plugin.deliver(to, &envelope)) {
-            Some(0) => Queued::Queued,
+            Some(0) => {
+                self.flush_soon();
+                Queued::Queued
+            }
             Some(1) => Queued::Full,
             _ => Queued::Gone,
         }
@@ -85,6 +124,11 @@ impl Cluster for Carrier {
         let acks: SmallVec<[abi::Ack; 16]> = acks.iter().map(convert::abi_ack).collect();
         let origin = convert::abi_node(origin);
         self.guard.brief(|| self.plugin.acknowledge(origin, acks.as_slice().into()));
+        self.flush_soon();
+    }
+
+    fn flush(&self) {
+        self.guard.brief(|| self.plugin.flush());
     }
 
     fn sessions_changed(&self, seq: u64, deltas: &[Delta]) {

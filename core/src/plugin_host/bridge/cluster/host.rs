@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use hearth_plugin_api::abi::{
-    Ack, ClusterHost, Delta, Directory, Envelope, Fut, Message, Node, Res,
+    Ack, ClusterHost, Delta, Directory, Envelope, Fut, Message, Node, ReaderRef, Res,
 };
 use hearth_plugin_api::cluster::{ClusterHostCall, Known, LeaseState, View};
 use hearth_plugin_api::{Error, to_abi};
@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::super::Guest;
 use super::carrier::Carrier;
-use super::convert;
+use super::{convert, watch};
 use crate::plugin_host::guard::stopped;
 use crate::router::cluster::{Nodes, Ownership};
 use crate::session;
@@ -229,6 +229,10 @@ impl ClusterHost for ClusterApi {
             })?;
             api.answer(call, body.into_vec()).await
         })
+    }
+
+    fn watch(&self, socket: i32, reader: ReaderRef) -> Res<()> {
+        to_abi(self.open().and_then(|()| watch::watch(&self.guest, socket, reader)))
     }
 }
 

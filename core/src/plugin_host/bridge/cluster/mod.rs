@@ -4,6 +4,7 @@
 mod carrier;
 mod convert;
 mod host;
+mod watch;
 
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ pub(super) fn open(guest: &Arc<Guest>, offered: &Offered, hooks: &mut Hooks) -> 
     tracing::info!(plugin = guest.id(), engine, "a plugin may lead this node in a cluster");
     let (guest, carrier) = (guest.clone(), offered.carrier.clone());
     carrier.begin();
+    let serving = carrier.clone();
+    guest.seams.tracker.spawn("cluster outbox", async move { serving.serve().await });
     // Last of all: it leaves the cluster while it stops.
     hooks.undo_last(move || {
         let seam = &guest.seams.cluster;

@@ -1,13 +1,15 @@
 //! The seam with a plugin of make-believe within the process, on the external database.
 
+use std::io::{Read, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use async_ffi::FfiFuture;
 use hearth_plugin_api::abi::{self, Cluster_TO, Fut, Message};
-use hearth_plugin_api::cluster::{ClusterCall, ClusterHost, Member, View};
+use hearth_plugin_api::cluster::{ClusterCall, ClusterHost, Member, Reader, Reading, View};
 use hearth_plugin_api::{Manifest, to_abi};
 use tempfile::TempDir;
 
@@ -254,6 +256,67 @@ async fn traffic_goes_through_the_plugin() {
     assert_eq!(bench.guest.guard.faults().0, 0, "another node is slow, not the plugin");
     bench.guest.guard.close(Duration::ZERO).await;
     assert_eq!(carrier.deliver(to, parcel), Queued::Gone);
+}
+
+/// Reads one octet at a time, until it is told that it is over.
+struct Octets {
+    socket: std::net::TcpStream,
+    read: tokio::sync::mpsc::UnboundedSender<u8>,
+}
+
+impl Reader for Octets {
+    fn read(&self) -> Reading {
+        let mut octet = [0];
+        match (&self.socket).read(&mut octet) {
+            Ok(1) => {
+                let _ = self.read.send(octet[0]);
+                if octet[0] == b'!' { Reading::Ended } else { Reading::More }
+            }
+            Ok(_) => Reading::Ended,
+            Err(_) => Reading::Drained,
+        }
+    }
+}
+
+/// Both ends of a connection; the second one is for a reader.
+fn connection() -> (std::net::TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (near, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    (far, near)
+}
+
+#[tokio::test]
+async fn the_plugins_sockets_are_read_by_our_threads() {
+    let Some(test) = postgres("the_plugins_sockets_are_read").await else { return };
+    let bench = Bench::new(&test, &[Capability::Cluster]).await;
+    let host = registered(&bench.guest).1.unwrap();
+    let watch = || {
+        let ((far, socket), (read, octets)) =
+            (connection(), tokio::sync::mpsc::unbounded_channel());
+        let reader = Arc::new(Octets { socket, read });
+        host.watch(reader.socket.as_fd(), &reader).unwrap();
+        (far, octets, Arc::downgrade(&reader))
+    };
+    let ((mut far, mut octets, reader), (_silent, mut nothing, forgotten)) = (watch(), watch());
+    for word in [b"one", b"two"] {
+        far.write_all(word).unwrap();
+        for octet in word {
+            assert_eq!(octets.recv().await, Some(*octet));
+        }
+    }
+    // The reader says that it is over: nobody has it any more.
+    far.write_all(b"!not read").unwrap();
+    assert_eq!((octets.recv().await, octets.recv().await), (Some(b'!'), None));
+    assert!(reader.upgrade().is_none());
+    assert!(forgotten.upgrade().is_some(), "it may still be needed");
+    bench.guest.guard.close(Duration::ZERO).await;
+    assert_eq!(nothing.recv().await, None, "the plugin was stopped");
+    let (_far, socket) = connection();
+    let reader = Arc::new(Octets { socket, read: tokio::sync::mpsc::unbounded_channel().0 });
+    let late = host.watch(reader.socket.as_fd(), &reader).unwrap_err();
+    assert_eq!(late.kind, ErrorKind::Stopped);
 }
 
 #[tokio::test]
