@@ -82,3 +82,28 @@ impl Ticket {
         self.acks.add(self.origin, Ack { ticket: self.number, outcome });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_one_is_told_and_then_nothing_until_there_are_many() {
+        let (acks, origin) = (Arc::new(Acks::default()), Node { id: 2, incarnation: 7 });
+        let is_told = || acks.any().now_or_never().is_some();
+        let add = |ticket| acks.add(origin, Ack { ticket, outcome: Outcome::Delivered });
+        assert!(!is_told());
+        add(1);
+        assert!(is_told() && !acks.are_many());
+        (2..MANY as u64).for_each(add);
+        assert!(!is_told() && !acks.are_many());
+        add(MANY as u64);
+        assert!(is_told() && acks.are_many());
+        assert_eq!(acks.take()[&origin].len(), MANY);
+        assert!(!acks.are_many());
+        add(65);
+        assert!(is_told(), "it is the first one again");
+    }
+}

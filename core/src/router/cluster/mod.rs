@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 pub mod codec;
+mod copies;
 mod endings;
 mod inbound;
 mod keys;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::codec::{self, MAX_RECIPIENTS};
+use super::copies::Copies;
 use super::{Ack, Cluster, Outcome, Parcel, Queued};
 use crate::jid::Jid;
 use crate::router::{Out, bounce};
@@ -39,8 +40,7 @@ pub(super) type Unsent = Vec<Envelope>;
 /// Where other nodes are concerned.
 #[derive(Default)]
 pub(super) struct Outbox {
-    last_ticket: AtomicU64,
-    kept: Mutex<HashMap<u64, Kept>>,
+    kept: Mutex<Copies<Kept>>,
     /// Parcels that wait in `parked`: mostly none, and then nobody locks it.
     waiting: AtomicUsize,
     parked: Mutex<HashMap<Node, Parked>>,
@@ -210,9 +210,8 @@ impl Outbox {
         let is_durable = envelope.duty.is_some();
         let kept = Kept { sessions, envelope };
         if is_durable {
-            packed.ticket = self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
             // Before it is sent: the answer may be faster than we.
-            self.kept.lock().insert(packed.ticket, kept);
+            packed.ticket = self.kept.lock().keep(kept);
         } else {
             packed.stanza = Some(kept.envelope);
         }
@@ -256,7 +255,7 @@ impl Outbox {
                 }
                 Some(envelope)
             }
-            None => self.kept.lock().remove(&packed.ticket).map(Kept::returned),
+            None => self.kept.lock().take(packed.ticket).map(Kept::returned),
         }
     }
 
@@ -309,7 +308,7 @@ impl Outbox {
     /// The copies with these numbers, which are not needed any more, and what became of them.
     pub fn settle(&self, acks: &[Ack]) -> Vec<(Outcome, Kept)> {
         let mut kept = self.kept.lock();
-        let settle = |ack: &Ack| Some((ack.outcome, kept.remove(&ack.ticket)?));
+        let settle = |ack: &Ack| Some((ack.outcome, kept.take(ack.ticket)?));
         acks.iter().filter_map(settle).collect()
     }
 
@@ -323,7 +322,7 @@ impl Outbox {
     /// Nobody carries any more: errors for all requests, and the number of the last copy. What became of
     /// the copies up to it may still be told.
     pub fn cut(&self) -> (u64, Vec<Stanza>) {
-        (self.last_ticket.load(Ordering::Relaxed), self.drop_requests(&|_| true))
+        (self.kept.lock().last(), self.drop_requests(&|_| true))
     }
 
     /// The messages of the copies up to the number `last`.
@@ -342,10 +341,8 @@ impl Outbox {
     }
 
     fn drop_copies(&self, gone: impl Fn(u64, &Kept) -> bool) -> Unsent {
-        let mut kept: Vec<_> =
-            self.kept.lock().extract_if(|ticket, kept| gone(*ticket, kept)).collect();
-        kept.sort_unstable_by_key(|(ticket, _)| *ticket);
-        kept.into_iter().map(|(_, kept)| kept.into_one()).collect()
+        let kept = self.kept.lock().take_if(gone);
+        kept.into_iter().map(Kept::into_one).collect()
     }
 
     fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {

@@ -12,6 +12,7 @@ use hearth_plugin_api::abi::{self, Cluster_TO, Fut, Message};
 use hearth_plugin_api::cluster::{ClusterCall, ClusterHost, Member, Reader, Reading, View};
 use hearth_plugin_api::{Manifest, to_abi};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::admin::{Gate, Token};
@@ -37,12 +38,15 @@ use crate::telemetry::{Counter, Metrics};
 
 /// The engine: takes two envelopes, knows node 2 only.
 #[derive(Clone, Default)]
-struct Engine(Arc<AtomicU64>);
+struct Engine {
+    delivered: Arc<AtomicU64>,
+    flushed: Arc<Notify>,
+}
 
 impl abi::Cluster for Engine {
     fn deliver(&self, to: abi::Node, envelope: &abi::Envelope<'_>) -> u32 {
         assert_eq!((envelope.lane, envelope.bytes.as_slice()), (4, &b"octets"[..]));
-        match (to.id, self.0.fetch_add(1, Ordering::SeqCst)) {
+        match (to.id, self.delivered.fetch_add(1, Ordering::SeqCst)) {
             (2, 0 | 1) => 0,
             (2, _) => 1,
             _ => 2,
@@ -70,6 +74,11 @@ impl abi::Cluster for Engine {
             };
             to_abi(answer)
         })
+    }
+
+    fn flush(&self) {
+        assert!(self.delivered.load(Ordering::SeqCst) > 0, "nothing was queued");
+        self.flushed.notify_one();
     }
 }
 
@@ -166,7 +175,14 @@ fn guest(seams: &Arc<Seams>, id: &str, capabilities: &[Capability]) -> Arc<Guest
 }
 
 fn registered(guest: &Arc<Guest>) -> (Result<Offered, Error>, Option<ClusterHost>) {
-    let engine = Cluster_TO::from_ptr(RArc::new(Engine::default()), TD_Opaque);
+    registered_with(guest, Engine::default())
+}
+
+fn registered_with(
+    guest: &Arc<Guest>,
+    engine: Engine,
+) -> (Result<Offered, Error>, Option<ClusterHost>) {
+    let engine = Cluster_TO::from_ptr(RArc::new(engine), TD_Opaque);
     match register(guest, r#"{"name":"make-believe","max_envelope":6}"#, engine) {
         Ok((offered, host)) => (Ok(offered), Some(ClusterHost::new(host))),
         Err(error) => (Err(error), None),
@@ -240,12 +256,15 @@ async fn a_plugin_leads_its_node_from_its_start_to_its_end() {
 async fn traffic_goes_through_the_plugin() {
     let Some(test) = postgres("traffic_goes_through_the_plugin").await else { return };
     let bench = Bench::new(&test, &[Capability::Cluster]).await;
-    let offered = registered(&bench.guest).0.unwrap();
+    let engine = Engine::default();
+    let offered = registered_with(&bench.guest, engine.clone()).0.unwrap();
+    open(&bench.guest, &offered, &mut Hooks::default()).unwrap();
     let carrier: Arc<dyn crate::router::cluster::Cluster> = offered.carrier.clone();
     let parcel = Parcel { lane: 4, ticket: 1, bytes: b"octets" };
     let to = Node { id: 2, incarnation: 1 };
     let queued = [0; 3].map(|_| carrier.deliver(to, parcel));
     assert_eq!(queued, [Queued::Queued, Queued::Queued, Queued::Full]);
+    engine.flushed.notified().await;
     assert_eq!(carrier.deliver(Node { id: 3, incarnation: 1 }, parcel), Queued::Gone);
     assert_eq!(carrier.largest(), 6, "as the plugin has said");
     assert_eq!(carrier.owner("room", "garden").epoch, 9);

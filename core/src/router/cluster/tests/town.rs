@@ -270,6 +270,9 @@ impl Town {
         while quiet < 20 {
             quiet += 1;
             tokio::task::yield_now().await;
+            // Nobody waits for company here.
+            let sites: Vec<_> = self.roads.sites.lock().values().cloned().collect();
+            sites.iter().for_each(|nodes| nodes.tell_last_outcomes());
             self.test.db.read(|_| Box::pin(async { Ok(()) })).await.unwrap();
             let mute = self.roads.mute.lock().clone();
             let slow = self.roads.slow.lock().clone();
