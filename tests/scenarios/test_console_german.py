@@ -68,7 +68,7 @@ def test_what_is_refused_is_said_in_german(german):
     german.go("/plugins/install")
     page.locator("main input[type=file]").set_input_files({"name": "x.so", "mimeType": "", "buffer": b"a text"})
     page.locator("main form button[type=submit]").click()
-    expect(page.get_by_role("alert")).to_contain_text("Die Datei ist keine Bibliothek")
+    expect(page.locator("#file-error")).to_contain_text("Die Datei ist keine Bibliothek")
     german.forgive("404")
     german.go("/users/niemand")
     expect(page.get_by_role("alert")).to_contain_text("Es gibt keinen Benutzer „niemand“.")

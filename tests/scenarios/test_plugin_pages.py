@@ -303,14 +303,17 @@ def test_healthy_faulty_refused_and_unsigned_plugins_are_told_apart(own_console,
     refused = tmp_path / "refused.so"
     refused.write_bytes(b"I am a plugin, honestly.\n")
     send(own_console, refused)
-    expect(page.get_by_role("alert")).to_contain_text("not a shared library")
+    file = page.get_by_label("Plugin file")
+    expect(page.locator("#file-error")).to_contain_text("not a shared library")
+    expect(file).to_be_focused()
+    assert "file-error" in file.get_attribute("aria-describedby") and file.get_attribute("aria-invalid") == "true"
     expect(page.get_by_label("Accept it")).to_be_checked()
-    assert page.get_by_label("Plugin file").input_value().endswith("refused.so"), "what was chosen is still there"
+    assert file.input_value().endswith("refused.so"), "what was chosen is still there"
     own_console.look("plugin-refused")
     unsigned = tmp_path / "unsigned.so"
     unsigned.write_bytes(trial("healthy", "1.0.0", "unsigned"))
     send(own_console, unsigned, accept=False)
-    expect(page.get_by_role("alert")).to_contain_text("accept it as unsigned")
+    expect(page.locator("#accept_unsigned-error")).to_contain_text("accept it as unsigned")
     own_console.look("plugin-unsigned")
     page.get_by_role("button", name="Deutsch").click()
     own_console.open("/plugins/failing")

@@ -181,8 +181,14 @@ function showWhere() {
 }
 addEventListener("resize", showWhere);
 
+// Where a form was refused one goes on.
+function showWrong() {
+  document.querySelector("main [aria-invalid]")?.focus();
+}
+
 enliven(document);
 showWhere();
+showWrong();
 
 // The same form, shown again because it was refused, has what was chosen in the one before.
 function keepChosen(before) {
@@ -212,6 +218,7 @@ document.addEventListener("submit", (event) => {
     htmx.process(document.body);
     enliven(document);
     showWhere();
+    showWrong();
   });
   request.open("POST", form.action);
   request.send(new FormData(form));

@@ -10,7 +10,7 @@ use warp::multipart::{FormData, Part};
 
 use super::{Api, Problem};
 use crate::http::Allowance;
-use crate::plugin_host::{Consent, Incoming, MAX_UPLOAD, Shown};
+use crate::plugin_host::{Consent, Incoming, MAX_UPLOAD, PluginError, Shown};
 
 /// A slow line may need a while for a large file.
 pub const ALLOWANCE: Allowance =
@@ -56,13 +56,27 @@ pub async fn install(
             }
         }
     }
-    let staged = staged.ok_or_else(|| Problem::invalid("the form has no part named `file`"))?;
-    Ok(api.plugins.install(staged, Consent { actor, accept_unsigned }).await?)
+    let missing = || Problem::invalid("the form has no part named `file`").at("file");
+    let consent = Consent { actor, accept_unsigned };
+    api.plugins.install(staged.ok_or_else(missing)?, consent).await.map_err(told)
+}
+
+/// Why a file is not taken, at the part of the form that can be changed. What ails the machine is about
+/// none.
+fn told(error: PluginError) -> Problem {
+    let part = match &error {
+        PluginError::Unsigned { .. } => "accept_unsigned",
+        _ => "file",
+    };
+    match Problem::from(error) {
+        whole @ (Problem::Unavailable(_) | Problem::Internal) => whole,
+        problem => problem.at(part),
+    }
 }
 
 /// Streams one part to the disk. What it calls itself does not matter.
 async fn receive(api: &Api, part: Part) -> Result<crate::plugin_host::Staged, Problem> {
-    let mut incoming: Incoming = api.plugins.receive().await?;
+    let mut incoming: Incoming = api.plugins.receive().await.map_err(told)?;
     let mut pieces = std::pin::pin!(part.stream());
     let mut refused = None;
     while let Some(piece) = pieces.try_next().await.map_err(|error| broken(&error))? {
@@ -72,9 +86,9 @@ async fn receive(api: &Api, part: Part) -> Result<crate::plugin_host::Staged, Pr
         }
     }
     if let Some(refused) = refused {
-        return Err(refused.into());
+        return Err(told(refused));
     }
-    Ok(incoming.finish().await?)
+    incoming.finish().await.map_err(told)
 }
 
 async fn field(part: Part) -> Result<Bytes, Problem> {
