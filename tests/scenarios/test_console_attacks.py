@@ -65,7 +65,52 @@ def test_without_a_session_every_page_leads_to_the_sign_in(browser, path):
     "path", ["/sign-out", "/confirm", "/server/tokens/new", "/server/tokens/0/revoke", "/nothing"]
 )
 def test_without_a_session_no_form_is_taken(browser, path):
-    assert browser.send("POST", path, {"name": "x"})[0] == 303
+    status, headers, text = browser.send("POST", path, {"name": "x"})
+    if status == 303:
+        assert headers["Location"].startswith("/sign-in")
+    else:
+        assert status == 422 and 'action="/sign-in"' in text
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_without_a_session_no_form_of_another_site_is_kept(browser, headers):
+    """Nobody else fills in what an administrator finds in a form after he has signed in."""
+    fields = {"name": "planted", "administrator": "true"}
+    status, answered, text = browser.send("POST", "/create/user", fields, headers)
+    assert status == 303 and answered["Location"] == "/sign-in?back=%2Fcreate%2Fuser" and not text
+
+
+def carried(text: str) -> dict:
+    """What the page that asks for the password carries in hidden fields of its own form."""
+    form = text[text.rindex("<form") :]
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_a_form_that_was_kept_is_shown_and_not_carried_out(browser):
+    text = browser.send("POST", "/create/group", {"name": "kept<b>", "csrf": "of the old session"})[2]
+    kept = carried(text)
+    assert kept["sent"] == "name=kept%3Cb%3E" and "of the old session" not in text
+    status, headers, _ = browser.send(
+        "POST", "/sign-in", {"name": "admin", "password": ADMIN_PASSWORD, "back": kept["back"], "sent": kept["sent"]}
+    )
+    assert status == 303 and headers["Location"] == "/create/group"
+    browser.cookie = headers["Set-Cookie"].split(";")[0]
+    text = browser.send("GET", "/create/group")[2]
+    assert 'value="kept&#60;b&#62;"' in text and "<b>" not in text
+    assert browser.send("GET", "/groups/kept%3Cb%3E")[0] == 404
+
+
+def test_what_waits_for_the_password_needs_the_sessions_token(browser):
+    browser.sign_in()
+    waiting = {"act": "/create/group", "sent": "name=planted", "password": ADMIN_PASSWORD}
+    for token in ["", "wrong"]:
+        assert browser.send("POST", "/confirm", waiting | {"csrf": token})[0] == 400
+    ours = waiting | {"csrf": browser.csrf()}
+    assert browser.send("POST", "/confirm", ours, {"Origin": "https://evil.example"})[0] == 400
+    assert browser.send("GET", "/groups/planted")[0] == 404
+    planted = "/confirm?back=%2Fgroups&act=%2Fcreate%2Fgroup&sent=name%3Dplanted"
+    kept = carried(browser.send("GET", planted)[2])
+    assert (kept["act"], kept["sent"], kept["back"]) == ("", "", "/groups"), "a link plants nothing"
 
 
 @pytest.mark.parametrize(

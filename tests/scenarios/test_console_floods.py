@@ -44,7 +44,7 @@ def sign_in(server, body: str = SIGN_IN, source: str = "127.0.0.1", headers: dic
         ("/server/tokens/new", FORM, [408]),
         ("/api/v1/users", "application/json", [408]),
         # Who may not upload is told so before anything is read.
-        ("/plugins/upload", "multipart/form-data; boundary=x", [303]),
+        ("/plugins/upload", "multipart/form-data; boundary=x", [422]),
         ("/api/v1/plugins", "multipart/form-data; boundary=x", [401]),
     ],
 )

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from servers.hearth import ADMIN_PASSWORD
+
 PASSWORD = "a-password-that-is-long"
 
 
@@ -167,11 +169,54 @@ def test_a_group_is_created_filled_and_deleted(console, user):
 
 
 def test_the_last_administrator_cannot_be_dismissed(own_console):
-    own_console.forgive("409")
     page = own_console.go("/users/admin")
     page.get_by_role("button", name="Dismiss").click()
     page.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("alert")).to_contain_text("last administrator")
+    expect(page.get_by_role("button", name="Dismiss")).to_be_visible()
+    expect(page).to_have_url(f"{own_console.origin}/users/admin")
+    own_console.look("users-name-dismiss-refused")
+
+
+def test_a_form_outlives_the_session(console, user):
+    console.forgive("422")
+    page = console.go(f"/users/{user}")
+    page.get_by_label("Name", exact=False).first.fill("Juliet of the balcony")
+    console.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("What you typed is kept")).to_be_visible()
+    console.look("sign-in-with-a-form")
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Password").fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{console.origin}/users/{user}")
+    expect(page.get_by_role("status")).to_contain_text("What you typed is here again")
+    console.look("users-name-typed-before")
+    assert console.server.api("GET", f"/users/{user}")["display_name"] == "Juliet Capulet"
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+    assert console.server.api("GET", f"/users/{user}")["display_name"] == "Juliet of the balcony"
+
+
+def test_a_password_does_not_outlive_the_session(console):
+    console.forgive("422")
+    page = console.go("/create/user")
+    page.get_by_label("User name").fill("laurence")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#again").fill(PASSWORD)
+    console.context.clear_cookies()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Passwords, keys and files are not kept")).to_be_visible()
+    assert PASSWORD not in page.content()
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("User name")).to_have_value("laurence")
+    expect(page.locator("#password")).to_have_value("")
+    expect(page.get_by_role("status")).to_contain_text("enter them again")
 
 
 def test_the_audit_log_is_filtered_and_exported(console, user):

@@ -54,7 +54,12 @@ pub struct Session {
     times: Mutex<Times>,
     /// What the next page says on top.
     notice: Mutex<Option<Said>>,
+    /// A page, and what was typed there before the session began.
+    typed: Mutex<Option<(String, Pairs)>>,
 }
+
+/// Names and values of a form.
+type Pairs = Vec<(String, String)>;
 
 /// A line on top of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +83,14 @@ impl Tone {
             Tone::Good => "good",
             Tone::Warn => "warn",
             Tone::Bad => "bad",
+        }
+    }
+
+    /// How urgently it is read to who does not see it.
+    pub fn role(self) -> &'static str {
+        match self {
+            Tone::Bad => "alert",
+            Tone::Good | Tone::Warn => "status",
         }
     }
 }
@@ -108,6 +121,17 @@ impl Session {
     pub fn take_notice(&self) -> Option<Said> {
         self.notice.lock().take()
     }
+
+    /// Shows a form again with what was typed, once.
+    pub fn keep(&self, page: &str, typed: Pairs) {
+        *self.typed.lock() = Some((page.to_owned(), typed));
+    }
+
+    /// What was typed on this page, which is the next one with a form.
+    pub fn take_typed(&self, page: &str) -> Option<Pairs> {
+        let typed = self.typed.lock().take();
+        typed.filter(|(own, _)| own == page).map(|(_, typed)| typed)
+    }
 }
 
 /// All sessions of this node.
@@ -133,7 +157,8 @@ impl Sessions {
         let (random, now) = (self.clock.random(), self.clock.boot());
         let (id, csrf) = (random.token(), random.token());
         let times = Mutex::new(Times { used: now, confirmed: now });
-        let session = Arc::new(Session { who, csrf, began: now, times, notice: Mutex::default() });
+        let (notice, typed) = (Mutex::default(), Mutex::default());
+        let session = Arc::new(Session { who, csrf, began: now, times, notice, typed });
         let mut open = self.open.lock();
         open.retain(|_, session| self.is_fresh(session, now));
         if open.len() >= SESSIONS {
@@ -314,5 +339,17 @@ mod tests {
         session.say("done");
         assert_eq!(session.take_notice().map(|said| said.text).as_deref(), Some("done"));
         assert_eq!(session.take_notice(), None);
+    }
+
+    #[test]
+    fn what_was_typed_is_for_the_next_page_with_a_form() {
+        let (_, session) = sessions().begin(who());
+        let typed = vec![("name".to_owned(), "romeo".to_owned())];
+        session.keep("/create/user", typed.clone());
+        assert_eq!(session.take_typed("/create/user"), Some(typed.clone()));
+        assert_eq!(session.take_typed("/create/user"), None);
+        session.keep("/create/user", typed);
+        assert_eq!(session.take_typed("/create/group"), None);
+        assert_eq!(session.take_typed("/create/user"), None);
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::http::response;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 mod node;
+mod pages;
 mod sessions;
 
 use tempfile::TempDir;
@@ -58,6 +60,7 @@ struct Console {
     local: Token,
     api: Arc<Api>,
     tracker: Tracker,
+    routes: Arc<Routes>,
     _home: TempDir,
 }
 
@@ -122,23 +125,26 @@ impl Console {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = listener.local_addr();
         let (door, settings) = (Door::Plain(Plain::Refuse), Limits::DEFAULT.into());
-        let server = Server { routes, door, settings, tracker: tracker.clone() };
+        let server = Server { routes: routes.clone(), door, settings, tracker: tracker.clone() };
         tracker.spawn("http", server.serve(listener));
-        Console { address, local, api, tracker, _home: home }
+        Console { address, local, api, tracker, routes, _home: home }
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, Value) {
+        let (head, text) = self.exchange(request).await;
+        (head.status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> (response::Parts, String) {
         let stream = TcpStream::connect(self.address).await.expect("accepted");
         let connection = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = connection.expect("HTTP");
         self.tracker.spawn("client", async move {
             connection.await.expect("the server ends in order");
         });
-        let response = sender.send_request(request).await.expect("answered");
-        let status = response.status();
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
-        let text = String::from_utf8(body.to_vec()).expect("UTF-8");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let (head, body) = sender.send_request(request).await.expect("answered").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        (head, String::from_utf8(body.to_vec()).expect("UTF-8"))
     }
 
     async fn call_as(

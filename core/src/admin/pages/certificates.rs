@@ -104,7 +104,7 @@ fn form(visit: &Visit, form: Form) -> Install {
 
 async fn new(visit: Visit) -> Result<Response, Refusal> {
     visit.confirmed()?;
-    show(form(&visit, Form::default()))
+    show(form(&visit, visit.typed_or(Form::default())))
 }
 
 async fn install(visit: Visit) -> Result<Response, Refusal> {

@@ -19,7 +19,7 @@ const NEW: &str = "/create/group";
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, PATH, |visit| Box::pin(list(visit))),
     Route::new(Method::GET, NEW, |visit| {
-        Box::pin(async move { show(new(&visit, Form::default())) })
+        Box::pin(async move { show(new(&visit, visit.typed_or(Form::default()))) })
     }),
     Route::new(Method::POST, NEW, |visit| Box::pin(create(visit))),
     Route::new(Method::GET, "/groups/{group}", |visit| Box::pin(get(visit))),
@@ -130,7 +130,7 @@ async fn get(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return list::csv(&visit, &["groups", visit.param(0), "members"], &[]).await;
     }
-    show(page(&visit, Form::default()).await?)
+    show(page(&visit, visit.typed_or(Form::default())).await?)
 }
 
 async fn join(visit: Visit) -> Result<Response, Refusal> {
@@ -154,6 +154,7 @@ async fn edit(visit: Visit) -> Result<Response, Refusal> {
     let group = Group::read(&visit).await?;
     let back = group.path();
     let form = Form::filled([("name", group.name), ("description", group.description)]);
+    let form = visit.typed_or(form);
     show(Described { page: visit.frame("group_edit").below("groups"), form, back })
 }
 

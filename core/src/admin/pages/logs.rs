@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, PATH, |visit| Box::pin(shown(visit))),
     Route::new(Method::GET, "/server/logs/stream", |visit| Box::pin(stream(visit))),
-    Route::new(Method::POST, "/server/logs/levels", |visit| Box::pin(set_level(visit))),
+    Route::new(Method::POST, PATH, |visit| Box::pin(set_level(visit))),
 ];
 
 #[derive(Deserialize)]
@@ -140,7 +140,7 @@ async fn page(visit: &Visit, form: Option<Form>) -> Result<Logs, Refusal> {
     let directives = Directives::parse(&levels);
     // Whoever only presses the button changes nothing.
     let unchanged = || Form::filled([("module_level", directives.all.clone())]);
-    let form = form.unwrap_or_else(unchanged);
+    let form = form.unwrap_or_else(|| visit.typed_or(unchanged()));
     let own = |name: &str| visit.query.get(name).to_owned();
     let level = |level: &&str| ((*level).to_owned(), (*level).to_owned());
     Ok(Logs {

@@ -26,6 +26,7 @@ mod frame;
 mod groups;
 mod help;
 mod information;
+mod interrupted;
 mod introduction;
 pub mod list;
 pub mod live;

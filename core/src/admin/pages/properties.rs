@@ -71,7 +71,7 @@ async fn page(visit: &Visit, form: Option<Form>) -> Result<Edit, Refusal> {
     let label = visit.t("property.value").into();
     let takes = visit.visitor.language.said(&property.takes);
     let editor = Editor::new(visit, &property, "value", label, takes);
-    let form = form.unwrap_or_else(|| filled([("value", &property)].into_iter()));
+    let form = form.unwrap_or_else(|| visit.typed_or(filled([("value", &property)].into_iter())));
     let page = visit.frame("property").below("properties");
     Ok(Edit { page, form, property, editor, changes })
 }

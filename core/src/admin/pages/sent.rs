@@ -21,12 +21,11 @@ pub struct Sent {
 impl Sent {
     /// Reads either kind of form.
     pub async fn read(headers: &HeaderMap, body: Bytes) -> Result<Sent, Problem> {
-        let kind = kind(headers);
-        if kind.starts_with("application/x-www-form-urlencoded") {
+        if is_plain(headers) {
             return Ok(Sent { fields: Fields::parse(&body), files: Vec::new() });
         }
         let broken = |error: multer::Error| Problem::Invalid(format!("the form: {error}"));
-        let boundary = multer::parse_boundary(kind).map_err(broken)?;
+        let boundary = multer::parse_boundary(kind(headers)).map_err(broken)?;
         let body = futures_util::stream::iter([Ok::<_, Infallible>(body)]);
         let mut parts = multer::Multipart::new(body, boundary);
         let (mut fields, mut files) = (Vec::new(), Vec::new());
@@ -57,6 +56,11 @@ impl Sent {
             false => Err(Problem::Invalid(visitor.t("problem.foreign_form").into())),
         }
     }
+}
+
+/// A form without files.
+pub fn is_plain(headers: &HeaderMap) -> bool {
+    kind(headers).starts_with("application/x-www-form-urlencoded")
 }
 
 fn kind(headers: &HeaderMap) -> &str {

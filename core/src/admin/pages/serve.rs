@@ -11,10 +11,13 @@ use warp::Filter;
 use warp::path::FullPath;
 
 use super::form::Fields;
+use super::interrupted::{self, Typed};
 use super::plugin_page::{self, Place};
 use super::sent::Sent;
 use super::visit::{redirect, redirect_htmx};
-use super::{Console, Frame, Refusal, Visit, Visitor, cookie, help, routes, sign_in, upload_form};
+use super::{
+    Console, Frame, Refusal, Route, Visit, Visitor, cookie, help, routes, sign_in, upload_form,
+};
 use crate::admin::api::Problem;
 use crate::admin::route::{self, Access, Missing};
 use crate::admin::session::{Session, Tone};
@@ -120,7 +123,18 @@ async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Respon
         Err(_) if asked.is_for_everybody() => None,
         Err(problem) => return finish(&console, &visitor, &path, Err(problem.into())),
     };
+    let typed = match asked.method {
+        Method::POST => Typed::of(&path, &asked.headers, &asked.body),
+        _ => None,
+    };
     let outcome = perform(console.clone(), visitor.clone(), session.clone(), asked).await;
+    let outcome = match (outcome, typed) {
+        (Err(refusal @ (Refusal::SignIn | Refusal::Confirm)), Some(typed)) => {
+            let visit = Visit::bare(console.clone(), visitor.clone(), session.clone(), &path);
+            interrupted::ask(visit, refusal, typed)
+        }
+        (other, _) => other,
+    };
     finish_for(&console, (&visitor, session.as_deref()), &path, outcome)
 }
 
@@ -173,8 +187,8 @@ async fn perform(
     let found = route::find(routes(), &method, &segments);
     let guest = Place::of(&segments).filter(|_| found.as_ref().err() == Some(&Missing::Path));
     if let (Some(place), true) = (guest, session.is_some()) {
-        let (params, query, form) = (Vec::new(), Fields::new(query), Fields::default());
-        let visit = Visit { console, visitor, session, path, params, query, form };
+        let query = Fields::new(query);
+        let visit = Visit { query, ..Visit::bare(console, visitor, session, &path) };
         return plugin_page::answer(visit, place, method, (&headers, body)).await;
     }
     if let (Err(Missing::Method(_)), Some(session), true) =
@@ -198,15 +212,42 @@ async fn perform(
         sent.check(&headers, session.as_deref(), &visitor)?;
     }
     let (query, form) = (Fields::new(query), sent.fields);
-    (route.handler)(Visit { console, visitor, session, path, params, query, form }).await
+    perform_on(route, Visit { console, visitor, session, path, params, query, form }).await
+}
+
+/// Does what a form asks for that was checked before.
+pub(super) async fn act(visit: Visit) -> Result<Response, Refusal> {
+    let found = route::find(routes(), &Method::POST, &route::segments(&visit.path));
+    let missing = |_| Problem::NotFound(visit.t("problem.no_page").into());
+    let (route, params) = found.map_err(missing)?;
+    perform_on(route, Visit { params, ..visit }).await
+}
+
+/// A form that is refused comes back with the reason. A button has no page of its own: the page where it
+/// is says why.
+async fn perform_on(route: &Route, visit: Visit) -> Result<Response, Refusal> {
+    let is_button = route.method == Method::POST && !takes(&Method::GET, &visit.path);
+    let (session, language, path) =
+        (visit.session.clone(), visit.visitor.language, visit.path.clone());
+    match ((route.handler)(visit).await, session) {
+        (Err(Refusal::Problem(problem)), Some(session)) if is_button => {
+            session.say_as(Tone::Bad, language.sentence(&problem.to_string()));
+            redirect(above(&path))
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// Whether a route of the console answers this.
+pub(super) fn takes(method: &Method, path: &str) -> bool {
+    route::find(routes(), method, &route::segments(path)).is_ok()
 }
 
 /// The page that a path of a form belongs to. It is asked for after a sign-in in place of the act, and
 /// when another language is chosen where an act was refused.
-fn above(path: &str) -> &str {
-    let is_page = |path: &str| route::find(routes(), &Method::GET, &route::segments(path)).is_ok();
+pub(super) fn above(path: &str) -> &str {
     let mut slashes = path.rmatch_indices('/').map(|(at, _)| &path[..at]);
-    slashes.find(|path| !path.is_empty() && is_page(path)).unwrap_or("/")
+    slashes.find(|path| !path.is_empty() && takes(&Method::GET, path)).unwrap_or("/")
 }
 
 impl Console {
@@ -280,7 +321,7 @@ mod tests {
     fn a_path_of_a_form_belongs_to_a_page() {
         for (path, page) in [
             ("/users/ro%2Fmeo/appoint", "/users/ro%2Fmeo"),
-            ("/server/logs/levels", "/server/logs"),
+            ("/server/certificates/self-signed", "/server/certificates"),
             ("/plugins/trial/do/enable", "/plugins/trial"),
             ("/server/database/backups/x/delete", "/server/database"),
             ("/sign-out", "/"),

@@ -190,7 +190,7 @@ fn message(visit: &Visit, form: Form) -> Message {
 
 async fn write(visit: Visit) -> Result<Response, Refusal> {
     let to = ("to".to_owned(), visit.query.get("to").to_owned());
-    show(message(&visit, Form::sent(&Fields::new(vec![to]))))
+    show(message(&visit, visit.typed_or(Form::sent(&Fields::new(vec![to])))))
 }
 
 async fn send(visit: Visit) -> Result<Response, Refusal> {

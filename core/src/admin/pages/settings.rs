@@ -75,7 +75,7 @@ async fn edit(visit: Visit) -> Result<Response, Refusal> {
     let subject = subject(&visit)?;
     let properties = read(&visit, subject).await?;
     let values = subject.properties.iter().copied().zip(&properties);
-    show(page(&visit, subject, &properties, filled(values)))
+    show(page(&visit, subject, &properties, visit.typed_or(filled(values))))
 }
 
 /// Sets what differs. Each property that is refused says so beside its field; the others are saved.

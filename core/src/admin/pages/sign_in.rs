@@ -5,15 +5,16 @@ use hyper::Method;
 use hyper::header::SET_COOKIE;
 
 use super::form::Form;
+use super::interrupted::{self, back};
 use super::visit::{redirect, show, show_refused};
-use super::{Catalogue, Console, Frame, Refusal, Route, Visit, cookie};
+use super::{Catalogue, Console, Frame, Refusal, Route, Visit, cookie, serve};
 use crate::admin::api::Problem;
 use crate::admin::session::Who;
 use crate::admin::{audit, store};
 use crate::auth::Standing;
 use crate::auth::plain::prepare_password;
 use crate::host::HostId;
-use crate::http::{Peer, Response, is_canonical};
+use crate::http::{Peer, Response};
 use crate::jid::localpart;
 
 pub const SIGN_IN: &str = "/sign-in";
@@ -44,6 +45,8 @@ struct Confirm {
     page: Frame,
     form: Form,
     administrator: String,
+    /// Where the reader goes who changes his mind.
+    cancel: String,
 }
 
 /// Why a password is not taken.
@@ -60,11 +63,6 @@ impl From<Problem> for Denied {
     }
 }
 
-/// A path of ours to go to afterwards. Anything else that somebody wrote into a link is the start.
-fn back(path: &str) -> &str {
-    if is_canonical(path) { path } else { "/" }
-}
-
 fn sign_in_page(visit: &Visit, form: Form) -> SignIn {
     let domain = visit.console.api.about.domain.clone();
     SignIn { page: visit.frame("sign_in"), form, domain }
@@ -78,6 +76,11 @@ async fn form(visit: Visit) -> Result<Response, Refusal> {
     show(sign_in_page(&visit, Form::filled([("back", target.to_owned())])))
 }
 
+/// In the answer to a form, which the page keeps.
+pub(super) fn ask(visit: &Visit, form: Form) -> Result<Response, Refusal> {
+    show_refused(sign_in_page(visit, form))
+}
+
 async fn sign_in(visit: Visit) -> Result<Response, Refusal> {
     let (name, password) = (visit.form.get("name"), visit.form.get("password"));
     match visit.console.authenticate(name, password, visit.visitor.peer).await {
@@ -86,8 +89,8 @@ async fn sign_in(visit: Visit) -> Result<Response, Refusal> {
                 .console
                 .note(visit.console.actor(&who.name), "console.sign-in", &who.name)
                 .await?;
-            let (id, _) = visit.console.sessions.begin(who);
-            let mut response = redirect(back(visit.form.get("back")))?;
+            let (id, session) = visit.console.sessions.begin(who);
+            let mut response = interrupted::come_back(&visit, &session)?;
             if let Some(cookie) = cookie::session(&id, visit.visitor.peer.secure) {
                 response.headers_mut().insert(SET_COOKIE, cookie);
             }
@@ -114,7 +117,15 @@ async fn sign_out(visit: Visit) -> Result<Response, Refusal> {
 
 fn confirm_page(visit: &Visit, form: Form) -> Result<Confirm, Refusal> {
     let session = visit.session.as_ref().ok_or(Refusal::SignIn)?;
-    Ok(Confirm { page: visit.frame("confirm"), form, administrator: session.who.name.clone() })
+    let administrator = session.who.name.clone();
+    let asked = [form.value("act"), form.value("back")].into_iter().find(|path| !path.is_empty());
+    let cancel = serve::above(asked.unwrap_or_default()).to_owned();
+    Ok(Confirm { page: visit.frame("confirm"), form, administrator, cancel })
+}
+
+/// In the answer to a form, which the page keeps.
+pub(super) fn ask_to_confirm(visit: &Visit, form: Form) -> Result<Response, Refusal> {
+    show_refused(confirm_page(visit, form)?)
 }
 
 async fn confirm_form(visit: Visit) -> Result<Response, Refusal> {
@@ -128,7 +139,7 @@ async fn confirm(visit: Visit) -> Result<Response, Refusal> {
     match visit.console.authenticate(&session.who.name, password, visit.visitor.peer).await {
         Ok(_) => {
             visit.console.sessions.confirm(&session);
-            redirect(back(visit.form.get("back")))
+            interrupted::go_on(visit, &session).await
         }
         Err(denied) => {
             let why = visit.explain(denied)?;

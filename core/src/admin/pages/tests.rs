@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::frame::TABS;
 use super::text::{CAUSE, Catalogue, SAID};
-use super::{help, routes, settings};
+use super::{help, interrupted, routes, settings};
 use crate::admin::route;
 
 /// Texts of the files below a folder, with their names.
@@ -68,6 +68,20 @@ fn every_text_is_there_in_every_language_and_none_is_left_over() {
             "no page uses {unused:?} of web/locales/{}.toml",
             catalogue.code
         );
+    }
+}
+
+#[test]
+fn no_secret_is_sent_back() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let templates = files(&root.join("../web/templates"), ".html").join("\n");
+    for field in templates.split("forms::field(\"").skip(1) {
+        let (name, call) = (field.split('"').next(), field.split("}}").next());
+        if call.is_some_and(|call| call.contains("kind=\"password\"")) {
+            // The token is the wizard's, which has no sessions.
+            let is_known = |name| interrupted::SECRETS.contains(&name) || name == "token";
+            assert!(name.is_some_and(is_known), "{name:?} is a secret");
+        }
     }
 }
 

@@ -66,7 +66,7 @@ fn new_page(visit: &Visit, form: Form, token: Option<String>) -> New {
 
 async fn new(visit: Visit) -> Result<Response, Refusal> {
     visit.confirmed()?;
-    show(new_page(&visit, Form::default(), None))
+    show(new_page(&visit, visit.typed_or(Form::default()), None))
 }
 
 async fn create(visit: Visit) -> Result<Response, Refusal> {

@@ -7,7 +7,7 @@ use hyper::header::HeaderMap;
 use warp::Filter;
 use warp::multipart::FormData;
 
-use super::form::Fields;
+use super::interrupted::{self, Typed};
 use super::{Console, Refusal, Visit, Visitor, origin, plugins, serve};
 use crate::admin::api::{self, Problem};
 use crate::http::{Peer, Response, Routes};
@@ -39,17 +39,12 @@ async fn upload(
     headers: &HeaderMap,
     form: FormData,
 ) -> Result<Response, Refusal> {
-    let session = console.session(headers, visitor.peer).await?.ok_or(Refusal::SignIn)?;
-    let visit = Visit {
-        console: console.clone(),
-        visitor: visitor.clone(),
-        session: Some(session.clone()),
-        path: FORM.to_owned(),
-        params: Vec::new(),
-        query: Fields::default(),
-        form: Fields::default(),
-    };
-    visit.confirmed()?;
+    let session = console.session(headers, visitor.peer).await?;
+    let visit = Visit::bare(console.clone(), visitor.clone(), session.clone(), FORM);
+    if let Err(refusal) = visit.confirmed() {
+        return interrupted::ask(visit, refusal, Typed::lost(FORM));
+    }
+    let session = session.ok_or(Refusal::SignIn)?;
     if !origin::is_ours(headers) {
         return Err(Problem::Invalid(visit.t("problem.foreign_form").into()).into());
     }

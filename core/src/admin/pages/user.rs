@@ -86,6 +86,7 @@ async fn overview(visit: Visit) -> Result<Response, Refusal> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let form =
         Form::filled([("display_name", text(&user.display_name)), ("email", text(&user.email))]);
+    let form = visit.typed_or(form);
     show(Overview { page: frame(&visit), tab: "overview", user, form })
 }
 
@@ -149,6 +150,7 @@ async fn lock_out(visit: Visit) -> Result<Response, Refusal> {
             ("reason", reason.clone().unwrap_or_default()),
         ]),
     };
+    let form = visit.typed_or(form);
     show(LockOut { page: frame(&visit), tab: "lock", user, form })
 }
 

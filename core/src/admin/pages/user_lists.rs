@@ -114,7 +114,7 @@ async fn groups(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return csv(&visit, "groups").await;
     }
-    show(groups_page(&visit, Form::default()).await?)
+    show(groups_page(&visit, visit.typed_or(Form::default())).await?)
 }
 
 async fn join(visit: Visit) -> Result<Response, Refusal> {
@@ -148,7 +148,7 @@ async fn properties(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return csv(&visit, "properties").await;
     }
-    show(properties_page(&visit, Form::default()).await?)
+    show(properties_page(&visit, visit.typed_or(Form::default())).await?)
 }
 
 async fn set(visit: Visit) -> Result<Response, Refusal> {

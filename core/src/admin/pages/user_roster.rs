@@ -100,7 +100,8 @@ async fn list(visit: Visit) -> Result<Response, Refusal> {
     if list::wants_csv(&visit) {
         return list::csv(&visit, &["users", visit.param(0), "roster"], &[]).await;
     }
-    show(roster(&visit, Form::filled([("subscription", "both".to_owned())])).await?)
+    let form = visit.typed_or(Form::filled([("subscription", "both".to_owned())]));
+    show(roster(&visit, form).await?)
 }
 
 /// Puts what the form says into the roster.
@@ -154,6 +155,7 @@ async fn get(visit: Visit) -> Result<Response, Refusal> {
         ("groups", contact.groups()),
         ("subscription", contact.subscription.clone()),
     ]);
+    let form = visit.typed_or(form);
     show(Edit { page: frame(&visit), tab: "roster", user, contact, form })
 }
 

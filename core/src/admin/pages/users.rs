@@ -21,7 +21,7 @@ const FILTERS: &[&str] = &["search", "show"];
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, PATH, |visit| Box::pin(list(visit))),
     Route::new(Method::GET, NEW, |visit| {
-        Box::pin(async move { show(new(&visit, Form::default())) })
+        Box::pin(async move { show(new(&visit, visit.typed_or(Form::default()))) })
     }),
     Route::new(Method::POST, NEW, |visit| Box::pin(create(visit))),
 ];
@@ -77,6 +77,9 @@ fn new(visit: &Visit, form: Form) -> New {
 }
 
 async fn create(visit: Visit) -> Result<Response, Refusal> {
+    if visit.form.has("administrator") {
+        visit.confirmed()?;
+    }
     let sent = Form::sent(&visit.form);
     if visit.form.get("password") != visit.form.get("again") {
         let refused = sent.refuse("again", visit.t("user_new.differs"));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use warp::Reply;
 
-use super::form::Fields;
+use super::form::{Fields, Form};
 use super::frame::Frame;
 use super::text::Text;
 use super::{Console, Visitor};
@@ -49,6 +49,18 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// Without anything that a request asks for.
+    pub fn bare(
+        console: Arc<Console>,
+        visitor: Visitor,
+        session: Option<Arc<Session>>,
+        path: &str,
+    ) -> Visit {
+        let (path, params) = (path.to_owned(), Vec::new());
+        let (query, form) = (Fields::default(), Fields::default());
+        Visit { console, visitor, session, path, params, query, form }
+    }
+
     /// An open part of the path; empty when the route has fewer (a bug of its table).
     pub fn param(&self, index: usize) -> &str {
         self.params.get(index).map(String::as_str).unwrap_or_default()
@@ -121,6 +133,12 @@ impl Visit {
     fn actor(&self) -> Result<String, Problem> {
         let session = self.session.as_ref().ok_or(Problem::Unauthorized)?;
         Ok(self.console.actor(&session.who.name))
+    }
+
+    /// The form of this page: with what was typed before the session had ended, if it had.
+    pub fn typed_or(&self, form: Form) -> Form {
+        let typed = self.session.as_ref().and_then(|session| session.take_typed(&self.path));
+        typed.map_or(form, |typed| Form::sent(&Fields::new(typed)))
     }
 
     /// Demands that the password was given lately, before a dangerous act and before its form.
