@@ -57,8 +57,25 @@ impl<T: PropertyValue> Property<T> {
         T::parse(text).filter(allowed).ok_or_else(|| PropertyError::Invalid {
             name: self.name,
             value: text.to_owned(),
-            range: self.range(),
+            range: self.instead_of(text),
         })
+    }
+
+    /// What it takes in place of `text`. To whoever has typed an integer, that it takes one says nothing.
+    fn instead_of(&self, text: &str) -> String {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let bounds = T::bounds().filter(|_| is_integer && T::parse(text).is_none());
+        match (bounds, self.range) {
+            (Some((smallest, largest)), None) => {
+                format!("{} ({} to {})", T::takes(), smallest.show(), largest.show())
+            }
+            // The words tell no upper bound of their own.
+            (Some((_, largest)), Some((_, check))) if check(&largest) && !text.starts_with('-') => {
+                format!("{} (at most {})", T::takes(), largest.show())
+            }
+            _ => self.range(),
+        }
     }
 }
 

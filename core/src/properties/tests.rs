@@ -32,6 +32,30 @@ static NAME: Property<String> =
 static WORKERS: Property<u32> = Property::new("workers", || 2, "Threads.").restart();
 const ALL: &[&dyn Declared] = &[&STARTTLS, &IDLE, &NAME, &WORKERS];
 
+#[test]
+fn an_integer_that_does_not_fit_is_told_the_bounds() {
+    static ANY: Property<u32> = Property::new("any", || 2, "");
+    static LEAST: Property<u64> =
+        Property::new("least", || 64, "").within("64 or more", |n| *n >= 64);
+    static MOST: Property<u16> = Property::new("most", || 2, "").within("at most 10", |n| *n <= 10);
+    let told = |refused: Result<(), PropertyError>| match refused {
+        Err(PropertyError::Invalid { range, .. }) => range,
+        other => panic!("{other:?}"),
+    };
+    for (property, text, range) in [
+        (&ANY as &dyn Declared, "4294967296", "an integer (0 to 4294967295)"),
+        (&ANY, "-1", "an integer (0 to 4294967295)"),
+        (&ANY, "many", "an integer"),
+        (&ANY, "", "an integer"),
+        (&LEAST, "99999999999999999999", "an integer (at most 18446744073709551615)"),
+        (&LEAST, "3", "an integer (64 or more)"),
+        (&LEAST, "-3", "an integer (64 or more)"),
+        (&MOST, "70000", "an integer (at most 10)"),
+    ] {
+        assert_eq!(told(property.check(text)), range, "{text}");
+    }
+}
+
 const NOW: Timestamp = Timestamp(1_000);
 
 async fn load(test: &TestDb) -> Properties {

@@ -25,6 +25,10 @@ pub trait PropertyValue: Clone + PartialEq + Send + Sync + 'static {
     /// What it takes, in words.
     fn takes() -> String;
     fn kind() -> Kind;
+    /// The smallest and the largest, of what is counted.
+    fn bounds() -> Option<(Self, Self)> {
+        None
+    }
 }
 
 impl PropertyValue for bool {
@@ -66,6 +70,10 @@ macro_rules! integers {
 
             fn kind() -> Kind {
                 Kind::Number
+            }
+
+            fn bounds() -> Option<($type, $type)> {
+                Some((<$type>::MIN, <$type>::MAX))
             }
         }
     )+};
