@@ -125,7 +125,11 @@ impl Foundation {
         let accounts = Accounts::open(db.clone(), clock.clone(), derivation).await?;
         let properties = Properties::load(db.clone(), clock.clone(), &properties()).await?;
         let events = Arc::new(Events::default());
-        let accounts = Arc::new(accounts.telling(&events));
+        let accounts = Arc::new(
+            accounts
+                .telling(&events)
+                .demanding(properties.live(&auth::password::SHORTEST_PASSWORD)),
+        );
         let plugins = PluginHost::new(&plugin_host::Parts {
             home: &home,
             db: &db,

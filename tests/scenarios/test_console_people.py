@@ -108,6 +108,19 @@ def test_a_refused_user_keeps_what_was_typed(console, user):
     console.look("users-new-refused")
 
 
+def test_a_short_password_is_refused_beside_the_field(console):
+    console.forgive("422")
+    page = console.go("/create/user")
+    expect(page.get_by_text("At least 8 characters")).to_be_visible()
+    page.get_by_label("User name").fill("laurence")
+    page.locator("#password").fill("1234567")
+    page.locator("#again").fill("1234567")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#password-error")).to_contain_text("it needs 8 characters or more")
+    expect(page.get_by_label("User name")).to_have_value("laurence")
+    console.look("users-new-short-password")
+
+
 def test_a_lock_out_has_an_end_in_the_readers_zone(console, user):
     page = console.go(f"/users/{user}/lock")
     page.get_by_label("Until").fill("2099-07-01T12:00")

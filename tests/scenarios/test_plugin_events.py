@@ -61,8 +61,8 @@ def test_the_end_of_a_session_says_how_it_ended(server):
 
 
 def test_users_are_heard_of(server):
-    server.api("POST", "/users", {"name": "nurse", "password": "secret"})
-    server.api("PUT", "/users/nurse/password", {"password": "another"})
+    server.api("POST", "/users", {"name": "nurse", "password": "a secret"})
+    server.api("PUT", "/users/nurse/password", {"password": "another secret"})
     server.api("DELETE", "/users/nurse")
     nurse = {"name": "nurse"}
     expected = [("user.created", nurse), ("user.password", nurse), ("user.deleted", nurse)]

@@ -35,7 +35,17 @@ def test_a_taken_name_is_a_conflict(stage):
     taken = stage.user("juliet")
     stranger = stage.connect()
     stranger.negotiate_tls()
-    assert ns.condition(register(stranger, taken.name, "x")) == "conflict"
+    assert ns.condition(register(stranger, taken.name, "secret-enough")) == "conflict"
+
+
+@pytest.mark.needs("properties")
+def test_a_short_password_is_not_acceptable(stage):
+    stranger = stage.connect()
+    stranger.negotiate_tls()
+    assert "at least 8 characters" in "".join(stranger.query(ns.REGISTER).itertext())
+    assert ns.condition(register(stranger, fresh_name(), "1234567")) == "not-acceptable"
+    nurse = stage.user("nurse")
+    assert ns.condition(register(stage.login(nurse), nurse.name, "1234567")) == "not-acceptable"
 
 
 def test_a_user_changes_his_password(stage):

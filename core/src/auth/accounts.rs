@@ -20,6 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::events::{Events, Kind};
 use crate::host::{AccountId, HostId};
 use crate::jid::{JidError, localpart};
+use crate::properties::Live;
 use crate::storage::{Db, StorageError};
 
 /// What another node or a tool changed in the database is noticed after this time.
@@ -47,6 +48,9 @@ pub enum AccountError {
     /// The caller's.
     #[error("{0}")]
     Password(#[from] PlainError),
+    /// The caller's.
+    #[error("the password is too short: it needs {0} characters or more")]
+    Short(usize),
     /// Passes by itself.
     #[error("{0}; try again later")]
     Overloaded(#[from] Overloaded),
@@ -91,6 +95,8 @@ pub struct Accounts {
     /// Told of every change.
     listener: OnceLock<Listener>,
     providers: Arc<Providers>,
+    /// Characters that a new password needs.
+    shortest: Live<usize>,
 }
 
 /// Told the host and the prepared name of an account.
@@ -154,6 +160,7 @@ impl Accounts {
             events: Arc::default(),
             listener: OnceLock::new(),
             providers: Arc::default(),
+            shortest: Live::fixed(1),
         })
     }
 
@@ -165,6 +172,16 @@ impl Accounts {
     /// The same, which tells `events` who comes and goes.
     pub fn telling(self, events: &Arc<Events>) -> Accounts {
         Accounts { events: events.clone(), ..self }
+    }
+
+    /// The same, which takes no new password that is shorter.
+    pub fn demanding(self, shortest: Live<usize>) -> Accounts {
+        Accounts { shortest, ..self }
+    }
+
+    /// Characters that a new password needs.
+    pub fn shortest_password(&self) -> usize {
+        self.shortest.get()
     }
 
     /// Forgets what is remembered of a name that was changed, and tells of it.
@@ -497,6 +514,10 @@ impl Accounts {
 
     async fn derive(&self, password: &str) -> Result<Credentials, AccountError> {
         let password = prepare_password(password)?;
+        let shortest = self.shortest.get();
+        if password.chars().count() < shortest {
+            return Err(AccountError::Short(shortest));
+        }
         let random = self.clock.random();
         let salts = Hash::ALL.map(|_| random.bytes());
         let iterations = self.iterations;

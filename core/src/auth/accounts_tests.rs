@@ -13,6 +13,7 @@ const HOST: HostId = HostId::FIRST;
 
 backend_tests! {
     a_password_lets_in_until_it_is_replaced,
+    a_new_password_is_long_enough,
     a_name_belongs_to_one_account,
     a_recreated_name_is_another_account,
     an_unknown_name_gets_the_same_keys_again,
@@ -48,6 +49,19 @@ async fn open(db: Db, clock: Clock) -> Accounts {
 async fn verify(accounts: &Accounts, username: &str, password: &str) -> Standing {
     let password = prepare_password(password).unwrap();
     accounts.verify_password(HOST, username, password).await.unwrap()
+}
+
+async fn a_new_password_is_long_enough(test: TestDb) {
+    let accounts = accounts(&test).await;
+    accounts.create(HOST, "juliet", "pencil").await.unwrap();
+    let accounts = accounts.demanding(Live::fixed(8));
+    let short = Err(AccountError::Short(8));
+    assert_eq!(accounts.create(HOST, "romeo", "pencil").await, short);
+    assert_eq!(accounts.set_own_password(HOST, "juliet", "feather").await, short);
+    // Counted in characters, not in octets.
+    assert_eq!(accounts.set_password(HOST, "juliet", "größer!").await, short);
+    assert!(accounts.set_password(HOST, "juliet", "größer!!").await.is_ok());
+    assert!(accounts.create(HOST, "romeo", "pencil-2").await.is_ok());
 }
 
 async fn a_password_lets_in_until_it_is_replaced(test: TestDb) {

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod derive;
 mod generations;
 pub mod mechanism;
+pub mod password;
 pub mod plain;
 pub mod profile;
 pub mod providers;

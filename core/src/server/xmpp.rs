@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Foundation, Routing};
 use crate::auth::accounts::Accounts;
 use crate::auth::mechanism::Mechanism;
+use crate::auth::password;
 use crate::auth::throttle::{LoginThrottle, ThrottleLimits};
 use crate::c2s::{self, Arrival, C2s, Frozen, Oracle};
 use crate::host::HostId;
@@ -46,7 +47,8 @@ const PROXY_HEADER: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(8);
 
 /// The properties of these parts.
-pub const PROPERTIES: [&[&dyn Declared]; 5] = [
+pub const PROPERTIES: [&[&dyn Declared]; 6] = [
+    &password::PROPERTIES,
     &c2s::settings::PROPERTIES,
     &im::PROPERTIES,
     &archive::PROPERTIES,

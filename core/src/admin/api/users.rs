@@ -96,7 +96,9 @@ impl From<AccountError> for Problem {
             AccountError::LastAdministrator => Problem::Conflict(error.to_string()),
             AccountError::NoSuchAccount => Problem::NotFound(error.to_string()),
             AccountError::Name(_) => Problem::Invalid(error.to_string()).at("name"),
-            AccountError::Password(_) => Problem::Invalid(error.to_string()).at("password"),
+            AccountError::Password(_) | AccountError::Short(_) => {
+                Problem::Invalid(error.to_string()).at("password")
+            }
             AccountError::Elsewhere => Problem::Conflict(error.to_string()).at("password"),
             AccountError::Overloaded(_) | AccountError::Away(_) => {
                 Problem::Unavailable(error.to_string())

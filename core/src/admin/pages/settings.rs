@@ -33,6 +33,7 @@ pub const SUBJECTS: &[Subject] = &[
         properties: &[
             "registration.inband",
             "registration.password-change",
+            "accounts.shortest-password",
             "limits.registrations-per-hour",
             "limits.authentication-seconds",
             "limits.unauthenticated-per-address",

@@ -77,7 +77,6 @@ macro_rules! tab {
 }
 
 tab!(Overview, "user_overview.html");
-tab!(Password, "user_password.html");
 tab!(LockOut, "user_lock.html");
 tab!(Delete, "user_delete.html");
 
@@ -118,9 +117,25 @@ async fn dismiss(visit: Visit) -> Result<Response, Refusal> {
     visit.done(&user.path(), visit.t("user.dismissed"))
 }
 
+#[derive(Template)]
+#[template(path = "user_password.html")]
+struct Password {
+    page: Frame,
+    tab: &'static str,
+    user: User,
+    form: Form,
+    /// Characters that it needs.
+    shortest: usize,
+}
+
+fn password_page(visit: &Visit, user: User, form: Form) -> Password {
+    let shortest = visit.console.api.accounts.shortest_password();
+    Password { page: frame(visit), tab: "password", user, form, shortest }
+}
+
 async fn password(visit: Visit) -> Result<Response, Refusal> {
     let user = User::read(&visit).await?;
-    show(Password { page: frame(&visit), tab: "password", user, form: Form::default() })
+    show(password_page(&visit, user, Form::default()))
 }
 
 async fn set_password(visit: Visit) -> Result<Response, Refusal> {
@@ -137,7 +152,7 @@ async fn set_password(visit: Visit) -> Result<Response, Refusal> {
             }
         }
     };
-    show_refused(Password { page: frame(&visit), tab: "password", user, form: refused })
+    show_refused(password_page(&visit, user, refused))
 }
 
 async fn lock_out(visit: Visit) -> Result<Response, Refusal> {

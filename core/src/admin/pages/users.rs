@@ -61,6 +61,8 @@ impl Users {
 struct New {
     page: Frame,
     form: Form,
+    /// Characters that a password needs.
+    shortest: usize,
 }
 
 async fn list(visit: Visit) -> Result<Response, Refusal> {
@@ -73,7 +75,8 @@ async fn list(visit: Visit) -> Result<Response, Refusal> {
 }
 
 fn new(visit: &Visit, form: Form) -> New {
-    New { page: visit.frame("user_new").below("users"), form }
+    let shortest = visit.console.api.accounts.shortest_password();
+    New { page: visit.frame("user_new").below("users"), form, shortest }
 }
 
 async fn create(visit: Visit) -> Result<Response, Refusal> {

@@ -6,11 +6,9 @@ use super::step::Steps;
 use super::{Kind, Plan, SetupError};
 use crate::admin::pages::{Fields, Form, Frame, Visitor};
 use crate::auth::accounts::AccountError;
+use crate::auth::password::SHORTEST;
 use crate::auth::plain::prepare_password;
 use crate::jid::localpart;
-
-/// Fewer characters can be tried out.
-const SHORTEST: usize = 8;
 
 #[derive(Template)]
 #[template(path = "setup/administrator.html")]
@@ -58,7 +56,7 @@ pub fn refuse(form: Form, visitor: &Visitor, error: &SetupError) -> Form {
         SetupError::Account(AccountError::Name(_)) => {
             form.refuse("administrator", visitor.language.said(&error.to_string()))
         }
-        SetupError::Account(AccountError::Password(_)) => {
+        SetupError::Account(AccountError::Password(_) | AccountError::Short(_)) => {
             form.refuse("password", visitor.language.said(&error.to_string()))
         }
         _ => form.refuse_all(

@@ -125,7 +125,7 @@ impl Services {
             return Condition::NotAllowed.into();
         }
         if request.head.kind == Kind::Iq(IqType::Get) {
-            return Reply::Result(form());
+            return Reply::Result(self.form());
         }
         let (Some(username), Some(password)) = fields(payload) else {
             return Condition::NotAcceptable.into();
@@ -143,6 +143,17 @@ impl Services {
         }
     }
 
+    fn form(&self) -> Element {
+        let instructions = format!(
+            "Choose a user name, and a password of at least {} characters.",
+            self.accounts.shortest_password()
+        );
+        Element::new("query", ns::REGISTER)
+            .with_child(text("instructions", &instructions))
+            .with_child(Element::new("username", ns::REGISTER))
+            .with_child(Element::new("password", ns::REGISTER))
+    }
+
     async fn change_password(&self, host: HostId, username: &str, password: &str) -> Reply {
         match self.accounts.set_own_password(host, username, password).await {
             Ok(_) => Reply::Done,
@@ -156,7 +167,7 @@ fn registered(services: &Arc<Services>, question: &Question<'_>, out: &mut Out) 
     let Some(session) = &question.request.session else { return Condition::Forbidden.into() };
     let own = session.jid.local().unwrap_or_default().to_owned();
     if question.is_get() {
-        let form = form().with_child(Element::new("registered", ns::REGISTER));
+        let form = services.form().with_child(Element::new("registered", ns::REGISTER));
         return Reply::Result(form.with_child(text("username", &own)));
     }
     let (services, host) = (services.clone(), question.host());
@@ -195,14 +206,6 @@ async fn cancel(services: Arc<Services>, host: HostId, own: String, stanza: Stan
     out
 }
 
-fn form() -> Element {
-    let instructions = "Choose a user name and a password.";
-    Element::new("query", ns::REGISTER)
-        .with_child(text("instructions", instructions))
-        .with_child(Element::new("username", ns::REGISTER))
-        .with_child(Element::new("password", ns::REGISTER))
-}
-
 fn text(name: &str, text: &str) -> Element {
     Element::new(name, ns::REGISTER).with_text(text)
 }
@@ -221,7 +224,9 @@ fn refusal(error: AccountError) -> Reply {
         // XEP-0077 §3.2, table 1.
         AccountError::LastAdministrator => Condition::Forbidden,
         AccountError::NoSuchAccount => Condition::ItemNotFound,
-        AccountError::Name(_) | AccountError::Password(_) => Condition::NotAcceptable,
+        AccountError::Name(_) | AccountError::Password(_) | AccountError::Short(_) => {
+            Condition::NotAcceptable
+        }
         AccountError::Elsewhere => Condition::NotAllowed,
         AccountError::Overloaded(_) | AccountError::Away(_) => Condition::ResourceConstraint,
         AccountError::Storage(storage) => {
