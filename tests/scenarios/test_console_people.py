@@ -1,5 +1,7 @@
 """The pages of the console about people: users, their rosters and groups, and the audit log."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -234,6 +236,7 @@ def test_a_password_does_not_outlive_the_session(console):
 
 def test_the_audit_log_is_filtered_and_exported(console, user):
     page = console.go("/server/audit")
+    expect(page.get_by_role("textbox", name="Target")).to_have_accessible_description(re.compile("the whole text"))
     page.get_by_role("textbox", name="Target").fill(user)
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("row")).to_have_count(2)
