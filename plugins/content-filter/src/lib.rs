@@ -9,6 +9,7 @@ mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod text;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use hearth_plugin_api::{ErrorKind, Host, Result, Stanza};
 
 use crate::rules::Judgement;
+use crate::text::Language;
 
 /// The property with their addresses.
 pub const ADMINISTRATORS: &str = "administrators";
@@ -38,7 +39,7 @@ impl Notices {
                 "Content filter: a message from {sender} to {} matches “{}”: {}.",
                 to.unwrap_or("the server"),
                 pattern.text,
-                pattern.action.label().to_lowercase(),
+                pattern.action.label(Language::English).to_lowercase(),
             );
             for address in host.property(ADMINISTRATORS)?.lines().map(str::trim) {
                 if !address.is_empty() {

@@ -3,6 +3,8 @@
 use hearth_plugin_api::{Error, Result, json};
 use regex::{Regex, RegexBuilder};
 
+use crate::text::Language;
+
 /// Characters that a pattern or a reply may have.
 const LONGEST: usize = 512;
 /// Octets of one compiled pattern: ten or a hundred times what people write.
@@ -29,29 +31,29 @@ pub struct Pattern {
 }
 
 macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $label:literal;)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $english:literal, $german:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name { $($variant),* }
 
         impl $name {
-            /// Words as they are kept, and as people read them.
-            pub const ALL: &'static [($name, &'static str, &'static str)] =
-                &[$(($name::$variant, $word, $label)),*];
+            /// With the words as they are kept.
+            pub const ALL: &'static [($name, &'static str)] = &[$(($name::$variant, $word)),*];
 
             pub fn word(self) -> &'static str {
                 match self { $($name::$variant => $word),* }
             }
 
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $label),* }
+            /// As people read it.
+            pub fn label(self, language: Language) -> &'static str {
+                match self { $($name::$variant => language.say($english, $german)),* }
             }
 
             /// `Invalid`, naming what there is, for any other word.
             pub fn from_word(word: &str) -> Result<$name> {
-                let found = $name::ALL.iter().find(|(_, known, _)| *known == word);
+                let found = $name::ALL.iter().find(|(_, known)| *known == word);
                 let known = || [$($word),*].join(", ");
-                found.map(|(value, ..)| *value).ok_or_else(|| {
+                found.map(|(value, _)| *value).ok_or_else(|| {
                     Error::invalid(format!("`{word}` is none of {}", known()))
                 })
             }
@@ -62,27 +64,27 @@ macro_rules! choice {
 choice! {
     /// What becomes of a message that matches.
     Action {
-        Reject = "reject", "Refuse the message";
-        Mask = "mask", "Mask what matches";
-        Count = "count", "Let it pass and count";
+        Reject = "reject", "Refuse the message", "Die Nachricht abweisen";
+        Mask = "mask", "Mask what matches", "Unkenntlich machen, was zutrifft";
+        Count = "count", "Let it pass and count", "Durchlassen und zählen";
     }
 }
 
 choice! {
     /// Where it is looked for.
     Part {
-        Body = "body", "Body";
-        Subject = "subject", "Subject";
-        Both = "both", "Body and subject";
+        Body = "body", "Body", "Text";
+        Subject = "subject", "Subject", "Betreff";
+        Both = "both", "Body and subject", "Text und Betreff";
     }
 }
 
 choice! {
     /// Whose messages.
     Direction {
-        Sent = "sent", "Sent by users of this server";
-        Received = "received", "From other servers, and from rooms";
-        Both = "both", "All";
+        Sent = "sent", "Sent by users of this server", "Von Benutzern dieses Servers gesendet";
+        Received = "received", "From other servers, and from rooms", "Von anderen Servern und aus Räumen";
+        Both = "both", "All", "Alle";
     }
 }
 
@@ -111,10 +113,17 @@ impl Pattern {
 
     /// From a form's or a command's fields, in which what is missing is as in [`Pattern::blank`].
     pub fn from_fields(field: impl Fn(&str) -> Option<String>) -> Result<Pattern> {
+        let pattern = Pattern::typed(field)?;
+        pattern.regex()?;
+        Ok(pattern)
+    }
+
+    /// The same, whether or not it is a pattern that can be kept.
+    pub fn typed(field: impl Fn(&str) -> Option<String>) -> Result<Pattern> {
         let blank = Pattern::blank();
         let word = |name: &str, default: &str| field(name).unwrap_or_else(|| default.to_owned());
         let is = |name: &str| field(name).is_some_and(|value| value == "true" || value == "on");
-        let pattern = Pattern {
+        Ok(Pattern {
             id: word("id", "0").parse()?,
             text: word("text", "").trim().to_owned(),
             is_regex: is("regex"),
@@ -125,9 +134,7 @@ impl Pattern {
             direction: Direction::from_word(&word("direction", blank.direction.word()))?,
             excluded: word("excluded", ""),
             enabled: !is("disabled"),
-        };
-        pattern.regex()?;
-        Ok(pattern)
+        })
     }
 
     /// As a regular expression. `Invalid`, with the reason, when it is none, is too large, or

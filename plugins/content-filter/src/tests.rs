@@ -139,11 +139,42 @@ fn the_page_makes_changes_tries_and_deletes_a_pattern() {
 }
 
 #[test]
+fn the_page_speaks_german() {
+    let server = server(&[json::json!({ "text": "heck", "action": "mask" })]);
+    let german = |request| PageRequest { language: "de".into(), ..request };
+    let page = html(&server, german(get("")));
+    assert!(
+        page.contains("Unkenntlich machen") && page.contains("Wer benachrichtigt wird"),
+        "{page}"
+    );
+    assert!(html(&server, german(get("new"))).contains("Es ist ein regulärer Ausdruck"));
+    let empty = html(&server, german(post("save", &[("id", "0"), ("text", " ")])));
+    assert!(empty.contains("das Muster ist leer"), "{empty}");
+}
+
+#[test]
+fn the_patterns_are_exported() {
+    let server = server(&[json::json!({ "text": "=a,\"b\"", "action": "mask" })]);
+    let file = server.request_page("patterns", get("export")).unwrap();
+    assert_eq!(file.file_name.as_deref(), Some("patterns.csv"));
+    let lines = String::from_utf8(file.body).unwrap();
+    let line = lines.lines().nth(1).unwrap();
+    assert!(!line.contains('<'), "{line}");
+    assert!(line.starts_with("1,\"'=a,\"\"b\"\"\",false,mask,"), "{line}");
+}
+
+#[test]
 fn a_pattern_that_is_none_is_refused_with_the_reason() {
     let server = server(&[]);
     let broken = [("id", "0"), ("text", "("), ("regex", "true")];
     let answer = server.request_page("patterns", post("save", &broken)).unwrap();
-    assert!(answer.notice.unwrap().text.contains("unclosed group"));
+    assert_eq!(answer.status, 422);
+    let page = String::from_utf8(answer.body).unwrap();
+    assert!(page.contains("unclosed group") && page.contains("id='text-error'"), "{page}");
+    assert!(
+        page.contains("name='regex' value='true' checked") && page.contains("value='('"),
+        "{page}"
+    );
     let error = server.command("add", json::json!({ "text": "(", "regex": true })).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert_eq!(
