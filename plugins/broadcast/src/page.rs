@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth_plugin_api::xml::{self, escaped};
-use hearth_plugin_api::{NoticeLevel, PageRequest, PageResponse, Query, Result};
+use hearth_plugin_api::{Error, NoticeLevel, PageRequest, PageResponse, Query, Result};
 
 use crate::Broadcast;
 use crate::audience::Audience;
@@ -12,21 +12,27 @@ use crate::store::{self, Draft, Sending};
 
 /// Rows of the history that are shown at once.
 const ROWS: u32 = 25;
+/// Rows of the file.
+const EXPORTED: u32 = 1000;
 
 impl Broadcast {
     pub async fn page(self: Arc<Self>, request: PageRequest) -> Result<PageResponse> {
         let path = request.path.clone();
         match (request.is_post(), path.split_once('/').unwrap_or((&path, ""))) {
-            (false, ("", _)) => self.overview(&request).await,
+            (false, ("", _)) => self.overview(&request, "").await,
+            (false, ("export", _)) => self.export().await,
             (true, ("confirm", _)) => self.confirm(&request).await,
             (true, ("send", _)) => {
                 let begun = match draft(&request) {
                     Ok(draft) => self.begin(&draft).await,
                     Err(error) => Err(error),
                 };
-                let sent =
-                    begun.map(|(id, total)| format!("Broadcast {id} goes to {total} users."));
-                Ok(after(&request, sent))
+                match begun {
+                    Ok((id, total)) => {
+                        Ok(after(&request, Ok(format!("Broadcast {id} goes to {total} users."))))
+                    }
+                    Err(error) => self.refused(&request, &error).await,
+                }
             }
             (true, ("stop", id)) => {
                 let stopped = store::stop(&self.host, id.parse()?).await;
@@ -36,32 +42,60 @@ impl Broadcast {
         }
     }
 
-    async fn overview(&self, request: &PageRequest) -> Result<PageResponse> {
+    /// The form with what was typed, and why it was refused.
+    async fn refused(&self, request: &PageRequest, error: &Error) -> Result<PageResponse> {
+        let page = self.overview(request, &error.message).await?;
+        Ok(PageResponse { status: 422, ..page })
+    }
+
+    async fn overview(&self, request: &PageRequest, refused: &str) -> Result<PageResponse> {
         let groups = self.host.people().groups(Query::first(1000)).await?;
-        let option = |name: &String| {
-            let name = escaped(name);
-            format!("<option value='group:{name}'>Group {name}</option>")
+        let option = |name: &str, value: &str, label: &str| {
+            let chosen = if request.field(name) == value { " selected" } else { "" };
+            format!("<option value='{}'{chosen}>{}</option>", escaped(value), escaped(label))
         };
-        let groups: String = groups.iter().map(|group| option(&group.name)).collect();
+        let group =
+            |name: &String| option("to", &format!("group:{name}"), &format!("Group {name}"));
+        let groups: String = groups.iter().map(|found| group(&found.name)).collect();
+        let everybody =
+            option("to", "all", "All users") + &option("to", "online", "Users who are online");
+        let types = option("type", "normal", "Message: kept for those who are away")
+            + &option("type", "headline", "Headline: only for those who are there");
+        let (subject, body) = (escaped(request.field("subject")), escaped(request.field("body")));
+        let (why, is_invalid) = match refused.is_empty() {
+            true => (String::new(), ""),
+            false => (
+                format!("<p class='error' id='body-error'>{}</p>", escaped(refused)),
+                " aria-invalid='true' aria-describedby='body-error'",
+            ),
+        };
         let open = request.open_form("confirm");
         let history = self.history(request).await?;
         Ok(PageResponse::html(format!(
             "<div class='card narrow'>{open}\
              <div class='field'><label for='to'>To</label><select id='to' name='to'>\
-             <option value='all'>All users</option>\
-             <option value='online'>Users who are online</option>{groups}</select></div>\
+             {everybody}{groups}</select></div>\
              <div class='field'><label for='type'>Type</label><select id='type' name='type'>\
-             <option value='normal'>Message: kept for those who are away</option>\
-             <option value='headline'>Headline: only for those who are there</option>\
-             </select></div>\
+             {types}</select></div>\
              <div class='field'><label for='subject'>Subject \
              <span class='optional'>(optional)</span></label>\
-             <input id='subject' name='subject' maxlength='200'></div>\
+             <input id='subject' name='subject' maxlength='200' value='{subject}'></div>\
              <div class='field'><label for='body'>Text</label>\
-             <textarea id='body' name='body' rows='5' maxlength='20000' required></textarea></div>\
+             <textarea id='body' name='body' rows='5' maxlength='20000' required\
+             {is_invalid}>{body}</textarea>{why}</div>\
              <div class='buttons'><button class='button primary'>Go on…</button></div></form>\
-             </div><h2>History</h2>{history}"
+             </div><h2>History</h2>{history}{}",
+            question(request)
         )))
+    }
+
+    /// What was sent, as a file.
+    async fn export(&self) -> Result<PageResponse> {
+        let heads = "id,at,by,to,type,subject,body,state,reason,total,sent,failed";
+        let all = store::before(&self.host, i64::MAX, EXPORTED).await?;
+        let csv = all.iter().fold(format!("{heads}\r\n"), |file, sending| file + &line(sending));
+        let file_name = Some("broadcasts.csv".to_owned());
+        Ok(PageResponse { file_name, ..PageResponse::document("text/csv", csv) })
     }
 
     async fn confirm(&self, request: &PageRequest) -> Result<PageResponse> {
@@ -71,7 +105,7 @@ impl Broadcast {
         };
         let (draft, total) = match counted {
             Ok(counted) => counted,
-            Err(error) => return Ok(after(request, Err(error))),
+            Err(error) => return self.refused(request, &error).await,
         };
         let hidden: String = ["to", "type", "subject", "body"]
             .map(|name| {
@@ -111,16 +145,15 @@ impl Broadcast {
         let older = match all.last() {
             Some(last) if all.len() == ROWS as usize => {
                 let id = last.id;
-                format!(
-                    "<p class='paging'><a class='button' href='{base}?before={id}'>Older</a></p>"
-                )
+                format!("<a class='button' href='{base}?before={id}'>Older</a>")
             }
             _ => String::new(),
         };
         Ok(format!(
             "<div id='history'{again}><div class='table'><table><thead><tr><th>When</th><th>By</th>\
              <th>To</th><th>Text</th><th>State</th><th class='number'>Sent</th><th></th></tr>\
-             </thead><tbody>{rows}</tbody></table></div>{older}</div>"
+             </thead><tbody>{rows}</tbody></table></div><p class='paging'>{older}\
+             <a class='button quiet' href='{base}/export' download>Export as CSV</a></p></div>"
         ))
     }
 }
@@ -143,6 +176,35 @@ fn after(request: &PageRequest, done: Result<String>) -> PageResponse {
     }
 }
 
+/// The console's dialog. It stands beside the list, which is drawn anew.
+fn question(request: &PageRequest) -> String {
+    let open = request.open_form("stop");
+    format!(
+        "<dialog id='stop' aria-labelledby='stop-title'>{open}\
+         <h2 id='stop-title'>Stop the broadcast <q class='subject' data-subject></q></h2>\
+         <p class='consequence'>Who has it keeps it, everybody else does not get it. It cannot be \
+         continued.</p><div class='buttons'><button class='button danger solid'>Stop</button>\
+         <button class='button' type='button' data-close-dialog>Cancel</button></div></form></dialog>"
+    )
+}
+
+/// RFC 4180.
+fn line(sending: &Sending) -> String {
+    let Sending { id, created_ms, draft, state, reason, total, sent, failed, .. } = sending;
+    let type_ = if draft.headline { "headline" } else { "normal" };
+    let to = draft.audience.to_string();
+    let texts = [draft.actor.as_str(), &to, type_, &draft.subject, &draft.body];
+    let texts = texts.map(quoted).join(",");
+    let (at, reason) = (xml::timestamp(*created_ms), quoted(reason));
+    format!("{id},{at},{texts},{state},{reason},{total},{sent},{failed}\r\n")
+}
+
+/// What a spreadsheet would take for a formula becomes a text.
+fn quoted(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
 fn row(request: &PageRequest, sending: &Sending) -> String {
     let Sending { id, draft, total, sent, failed, .. } = sending;
     let shown: String = [&draft.subject, " ", &draft.body].concat().chars().take(80).collect();
@@ -153,10 +215,12 @@ fn row(request: &PageRequest, sending: &Sending) -> String {
     };
     let failed = if *failed > 0 { format!(", {failed} failed") } else { String::new() };
     let act = match sending.state.as_str() {
-        "running" => {
-            let open = request.open_form(&format!("stop/{id}"));
-            format!("{open}<button class='button small danger'>Stop</button></form>")
-        }
+        "running" => format!(
+            "<button type='button' class='button small danger' data-dialog='stop' \
+             data-action='{}/stop/{id}' data-subject='{}'>Stop</button>",
+            escaped(&request.base),
+            escaped(shown.trim())
+        ),
         _ => String::new(),
     };
     let most = (*total).max(1);

@@ -193,6 +193,18 @@ fn the_page_asks_sends_and_shows_how_far_it_is() {
     let page = html(&server, get());
     assert!(page.contains("3 of 3") && !page.contains("hx-trigger"), "{page}");
 
-    let empty = server.request_page("send", post("confirm", &[("to", "some")])).unwrap();
-    assert!(empty.notice.unwrap().text.contains("none of all"));
+    let file = PageRequest { path: "export".into(), ..get() };
+    let lines = html(&server, file);
+    assert!(!lines.contains("<time"), "{lines}");
+    assert!(lines.contains(",\"all\",\"normal\",\"\",\"<b>Peace</b>\",done,"), "{lines}");
+
+    let typed = [("to", "some"), ("type", "headline"), ("subject", "Peace"), ("body", "<b>")];
+    let refused = server.request_page("send", post("confirm", &typed)).unwrap();
+    assert_eq!(refused.status, 422);
+    let page = String::from_utf8(refused.body).unwrap();
+    assert!(page.contains("none of all") && page.contains("value='Peace'"), "{page}");
+    assert!(
+        page.contains("&lt;b&gt;</textarea>") && page.contains("'headline' selected"),
+        "{page}"
+    );
 }
