@@ -6,7 +6,9 @@ use std::sync::Arc;
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
 use super::overview::events;
-use super::{Language, Question, answered, button, fact, number, sentence, table, unknown_form};
+use super::{
+    Language, Question, answered, button, export, fact, number, sentence, table, unknown_form,
+};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -26,6 +28,9 @@ impl Enterprise {
         if request.is_post() {
             return self.clustering_form(language, &request).await;
         }
+        if !request.path.is_empty() {
+            return self.exported(&request.path).await;
+        }
         let office = office::look(&self.host).await?;
         let snapshot = store::snapshot(&self.host).await?;
         let nodes = self.nodes(&snapshot).await?;
@@ -39,7 +44,7 @@ impl Enterprise {
             counts(language, &office, &snapshot),
             node_table(language, &request, &nodes, &joined),
             versions(language, &nodes),
-            events(language, &log),
+            events(language, &request, &log),
             drain_question(language, &request),
         );
         Ok(PageResponse::html(body))
@@ -150,7 +155,7 @@ fn counts(language: Language, office: &Office, snapshot: &Snapshot) -> String {
 }
 
 /// Columns of the node table; the nameless one holds the buttons.
-const HEADS: [[&str; 2]; 10] = [
+const HEADS: [[&str; 2]; 8] = [
     ["Node", "Knoten"],
     ["State", "Zustand"],
     ["", ""],
@@ -159,8 +164,6 @@ const HEADS: [[&str; 2]; 10] = [
     ["Messages", "Nachrichten"],
     ["Memory", "Speicher"],
     ["CPU", "CPU"],
-    ["Servers", "Server"],
-    ["Rooms", "Räume"],
 ];
 
 fn node_table(
@@ -181,6 +184,7 @@ fn node_table(
         nodes.iter().map(|node| node_line(language, request, node, joined.get(&node.id))).collect();
     let title = language.say("Nodes", "Knoten");
     table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
+        + &export::link(language, request, "nodes")
 }
 
 fn node_line(
@@ -207,8 +211,6 @@ fn node_line(
         count("messages"),
         figure("memory_bytes", |octets| format!("{}\u{a0}MiB", octets >> 20)),
         figure("cpu_ms", |ms| format!("{}.{}\u{a0}s", ms / 1000, ms % 1000 / 100)),
-        format!("{} / {}", count("s2s_in"), count("s2s_out")),
-        count("rooms"),
     ];
     let cells = cells.map(|cell| format!("<td>{cell}</td>")).concat();
     format!(

@@ -1,6 +1,7 @@
 //! The plugin's pages. What comes from outside is escaped; texts are English and German.
 
 mod clustering;
+mod export;
 mod licence;
 mod overview;
 mod text;

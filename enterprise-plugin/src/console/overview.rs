@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
 
-use super::{Language, fact, number, table};
+use super::{Language, export, fact, number, table};
 use crate::live::{Node, SLOTS};
 use crate::plugin::Enterprise;
 use crate::store::{self, Logged};
@@ -21,6 +21,9 @@ impl Enterprise {
         self: Arc<Self>,
         request: PageRequest,
     ) -> Result<PageResponse> {
+        if !request.path.is_empty() {
+            return self.exported(&request.path).await;
+        }
         let language = Language::of(&request);
         let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
         let rates = self.live().rates();
@@ -43,7 +46,7 @@ impl Enterprise {
             facts.concat(),
             users_per_node(language, &nodes),
             message_rate(language, &rates),
-            events(language, &log),
+            events(language, &request, &log),
         );
         Ok(PageResponse::html(body))
     }
@@ -118,7 +121,7 @@ fn curve(values: &[f64]) -> String {
 }
 
 /// The last lines of the membership log.
-pub(super) fn events(language: Language, log: &[Logged]) -> String {
+pub(super) fn events(language: Language, request: &PageRequest, log: &[Logged]) -> String {
     let title = language.say("Last events", "Letzte Ereignisse");
     if log.is_empty() {
         let none = language.say("Nothing has happened yet.", "Noch ist nichts geschehen.");
@@ -141,7 +144,8 @@ pub(super) fn events(language: Language, log: &[Logged]) -> String {
     };
     let heads = heads.map(|head| format!("<th scope='col'>{head}</th>")).concat();
     format!(
-        "<h2>{title}</h2>{}",
-        table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
+        "<h2>{title}</h2>{}{}",
+        table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>")),
+        export::link(language, request, "events")
     )
 }

@@ -169,6 +169,26 @@ fn the_status_tells_who_belongs_to_the_cluster() {
 }
 
 #[test]
+fn the_tables_are_exported() {
+    let server = server();
+    cluster_of(&server, &[1, 2]);
+    let file = |slug: &str, path: &str| {
+        let request = PageRequest { method: "GET".into(), path: path.into(), ..Default::default() };
+        server.request_page(slug, request).expect("an answer")
+    };
+    let nodes = file("clustering", "nodes");
+    assert_eq!(nodes.media_type.as_deref(), Some("text/csv"));
+    let nodes = text(nodes);
+    assert!(nodes.starts_with("node,name,") && nodes.contains("\r\n00000002,"), "{nodes}");
+    for page in ["clustering", "overview"] {
+        let events = text(file(page, "events"));
+        assert!(!events.contains('<'), "{events}");
+        assert!(events.contains(",\"joined\",\"\",1\r\n"), "{events}");
+    }
+    assert_eq!(file("overview", "nothing").status, 404);
+}
+
+#[test]
 fn only_members_are_drained() {
     let server = server();
     cluster_of(&server, &[1, 2]);
