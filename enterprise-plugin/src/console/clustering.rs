@@ -13,7 +13,7 @@ use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
 use crate::membership::{Snapshot, State};
-use crate::plugin::Enterprise;
+use crate::plugin::{Enterprise, Obstacle};
 use crate::store;
 
 /// Lines of the log that are shown.
@@ -43,7 +43,7 @@ impl Enterprise {
             self.switch(language, &request, &office, &snapshot),
             counts(language, &office, &snapshot),
             node_table(language, &request, &nodes, &joined),
-            versions(language, &nodes),
+            versions(language, &request, &nodes),
             events(language, &request, &log),
             drain_question(language, &request),
         );
@@ -94,15 +94,18 @@ impl Enterprise {
         office: &Office,
         snapshot: &Snapshot,
     ) -> String {
-        let obstacle = self.obstacle(office).map(|obstacle| {
+        let obstacle = self.obstacle(office);
+        let control = match (snapshot.enabled, &obstacle) {
+            (true, _) => switch_off(language, request),
+            // Nothing that is done in the console makes it possible.
+            (false, Some(Obstacle::Embedded)) => String::new(),
+            (false, _) => switch_on(language, request),
+        };
+        let note = obstacle.map(|obstacle| {
             let why = xml::escaped(&sentence(&language.obstacle(&obstacle)));
             format!("<div class='note warn'><p>{why}</p></div>")
         });
-        let control = match snapshot.enabled {
-            true => switch_off(language, request),
-            false => switch_on(language, request),
-        };
-        obstacle.unwrap_or_default() + &control
+        note.unwrap_or_default() + &control
     }
 }
 
@@ -258,7 +261,7 @@ fn drain_question(language: Language, request: &PageRequest) -> String {
 }
 
 /// Which version of what runs where. A version that differs from the first node's is marked.
-fn versions(language: Language, nodes: &[Node]) -> String {
+fn versions(language: Language, request: &PageRequest, nodes: &[Node]) -> String {
     let names: BTreeSet<&String> =
         nodes.iter().flat_map(|node| node.about.versions.keys()).collect();
     let heads: String =
@@ -283,5 +286,6 @@ fn versions(language: Language, nodes: &[Node]) -> String {
     let title = language.say("Versions", "Versionen");
     let part = language.say("Part", "Teil");
     let head = format!("<thead><tr><th scope='col'>{part}</th>{heads}</tr></thead>");
-    format!("<h2>{title}</h2>{}", table(title, &format!("{head}<tbody>{rows}</tbody>")))
+    let table = table(title, &format!("{head}<tbody>{rows}</tbody>"));
+    format!("<h2>{title}</h2>{table}{}", export::link(language, request, "versions"))
 }

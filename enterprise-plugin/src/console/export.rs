@@ -14,6 +14,7 @@ impl Enterprise {
     pub(super) async fn exported(&self, path: &str) -> Result<PageResponse> {
         let (name, csv) = match path {
             "nodes" => ("nodes.csv", self.node_lines().await?),
+            "versions" => ("versions.csv", self.version_lines().await?),
             "events" => ("events.csv", self.event_lines().await?),
             _ => return Ok(PageResponse::not_found()),
         };
@@ -44,6 +45,20 @@ impl Enterprise {
         Ok(file(heads, lines))
     }
 
+    /// A line for each part of each node: a file has the same columns whatever nodes there are.
+    async fn version_lines(&self) -> Result<String> {
+        let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
+        let lines = nodes.iter().flat_map(|node| {
+            let parts = node.about.versions.iter();
+            let parts = parts.map(|(part, version)| (part.as_str(), version.clone()));
+            let protocol = ("protocol", node.about.protocol.to_string());
+            parts
+                .chain([protocol])
+                .map(|(part, version)| [format!("{:08x}", node.id), quoted(part), quoted(&version)])
+        });
+        Ok(file("node,part,version", lines))
+    }
+
     async fn event_lines(&self) -> Result<String> {
         let log = store::last_logged(&self.host, LINES).await?;
         let lines = log.iter().map(|line| {
@@ -61,7 +76,7 @@ fn file<const N: usize>(heads: &str, lines: impl Iterator<Item = [String; N]>) -
 
 /// What a spreadsheet would take for a formula becomes a text.
 fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 

@@ -62,7 +62,8 @@ fn the_tab_has_its_pages_in_both_languages() {
     assert!(page(&server, "licence").contains("There is no licence."));
     assert!(page(&server, "licence").contains("Clustering needs an external database"));
     assert!(in_german(&server, "licence").contains("Es gibt keine Lizenz."));
-    assert!(page(&server, "clustering").contains("external database"));
+    let clustering = page(&server, "clustering");
+    assert!(clustering.contains("external database") && !clustering.contains("switch"));
     assert!(in_german(&server, "clustering").contains("externe Datenbank"));
 }
 
@@ -180,6 +181,9 @@ fn the_tables_are_exported() {
     assert_eq!(nodes.media_type.as_deref(), Some("text/csv"));
     let nodes = text(nodes);
     assert!(nodes.starts_with("node,name,") && nodes.contains("\r\n00000002,"), "{nodes}");
+    let versions = text(file("clustering", "versions"));
+    assert!(versions.starts_with("node,part,version\r\n00000001,"), "{versions}");
+    assert!(versions.contains("\r\n00000002,\"protocol\",\"0\"\r\n"), "{versions}");
     for page in ["clustering", "overview"] {
         let events = text(file(page, "events"));
         assert!(!events.contains('<'), "{events}");
