@@ -221,7 +221,9 @@ def test_signing_in_and_out_is_in_the_audit_log(own):
     assert ("console.sign-out", "admin@localhost") in acts
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "/\\evil.example", "/%0d%0aX: y"])
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/%0d%0aX: y"]
+)
 def test_the_way_back_stays_here(browser, back):
     fields = {"name": "admin", "password": ADMIN_PASSWORD, "back": back}
     status, headers, _ = browser.send("POST", "/sign-in", fields)

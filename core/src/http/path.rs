@@ -23,6 +23,8 @@ pub fn is_canonical(path: &str) -> bool {
 fn is_canonical_segment(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..")
         && !segment.contains([';', '\\'])
+        // A browser leaves tabs out: `/<tab>/host` would be another site.
+        && !segment.contains(|c: char| c.is_ascii_control())
         && escapes_are_canonical(segment)
         && decode(segment).is_some()
 }
@@ -91,6 +93,8 @@ mod tests {
             "/a%2fb",
             "/a%5cb",
             "/a\\b",
+            "/\t/a",
+            "/a\nb",
             "/%00",
             "/%0a",
             "/%",

@@ -119,7 +119,7 @@ fn confirm_page(visit: &Visit, form: Form) -> Result<Confirm, Refusal> {
     let session = visit.session.as_ref().ok_or(Refusal::SignIn)?;
     let administrator = session.who.name.clone();
     let asked = [form.value("act"), form.value("back")].into_iter().find(|path| !path.is_empty());
-    let cancel = serve::above(asked.unwrap_or_default()).to_owned();
+    let cancel = serve::above(back(asked.unwrap_or_default())).to_owned();
     Ok(Confirm { page: visit.frame("confirm"), form, administrator, cancel })
 }
 
