@@ -72,6 +72,13 @@ def test_without_a_session_no_form_is_taken(browser, path):
         assert status == 422 and 'action="/sign-in"' in text
 
 
+def test_without_a_session_htmx_is_sent_to_the_sign_in(browser):
+    """It would not show the sign-in in place of the answer that it waits for."""
+    status, headers, text = browser.send("POST", "/plugins/x/page/y", {"name": "x"}, {"HX-Request": "true"})
+    assert (status, text) == (204, "")
+    assert headers["HX-Redirect"] == "/sign-in?back=%2Fplugins%2Fx%2Fpage%2Fy"
+
+
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_without_a_session_no_form_of_another_site_is_kept(browser, headers):
     """Nobody else fills in what an administrator finds in a form after he has signed in."""

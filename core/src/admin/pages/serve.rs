@@ -124,7 +124,8 @@ async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Respon
         Err(problem) => return finish(&console, &visitor, &path, Err(problem.into())),
     };
     let typed = match asked.method {
-        Method::POST => Typed::of(&path, &asked.headers, &asked.body),
+        // htmx does not show a question in place of its answer: it is sent there.
+        Method::POST if !visitor.is_htmx => Typed::of(&path, &asked.headers, &asked.body),
         _ => None,
     };
     let outcome = perform(console.clone(), visitor.clone(), session.clone(), asked).await;
