@@ -167,7 +167,7 @@ fn after(request: &PageRequest, done: &str) -> PageResponse {
 
 /// RFC 4180. What a spreadsheet would take for a formula becomes a text.
 fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
