@@ -8,6 +8,7 @@ mod store;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod text;
 mod xmpp;
 
 use std::sync::Arc;

@@ -208,3 +208,30 @@ fn the_page_asks_sends_and_shows_how_far_it_is() {
         "{page}"
     );
 }
+
+#[test]
+fn the_page_speaks_german() {
+    let server = server("1");
+    let german = |request| PageRequest { language: "de-AT".into(), ..request };
+    let get = || german(PageRequest { method: "GET".into(), ..PageRequest::default() });
+    let page = html(&server, get());
+    assert!(page.contains(">Gruppe Montague Men<") && page.contains("noch nichts"), "{page}");
+    let form = [("to", "online"), ("type", "normal"), ("body", "Friede!")];
+    let asked = html(&server, german(post("confirm", &form)));
+    assert!(asked.contains("An 2 Benutzer senden") && asked.contains("Abbrechen"), "{asked}");
+    let sent = server.request_page("send", german(post("send", &form))).unwrap();
+    assert_eq!(sent.notice.unwrap().text, "Die Rundnachricht 1 geht an 2 Benutzer.");
+    let page = html(&server, get());
+    assert!(page.contains(">läuft<") && page.contains("0 von 2"), "{page}");
+    let refused = [
+        (("all", " "), "die Nachricht ist leer"),
+        (("group:none", "Friede!"), "es gibt keine Gruppe „none“"),
+    ];
+    for ((to, body), why) in refused {
+        let form = [("to", to), ("type", "normal"), ("body", body)];
+        let page = html(&server, german(post("send", &form)));
+        assert!(page.contains(why), "{page}");
+    }
+    let stopped = server.request_page("send", german(post("stop/7", &[]))).unwrap();
+    assert_eq!(stopped.notice.unwrap().text, "die Rundnachricht 7 läuft nicht");
+}
