@@ -88,6 +88,7 @@ def test_an_act_is_repeated_after_a_sign_in(console):
     page.get_by_role("button", name="Deutsch").click()
     expect(page).to_have_url(f"{console.origin}/server/logs")
     expect(page.get_by_role("button", name="Stufe setzen")).to_be_visible()
+    expect(page.locator("#module")).to_have_value("no module")
 
 
 def test_signing_out_ends_the_session(console):

@@ -83,6 +83,8 @@ pub struct Frame {
     /// The title, when it is not the text of `id`.
     title: Option<String>,
     pub path: String,
+    /// What was typed in the form that the page answers, for the page in another language.
+    pub sent: String,
     pub theme: Theme,
     pub said: Option<Said>,
     /// Who has signed in.
@@ -106,6 +108,7 @@ impl Frame {
             section: id.to_owned(),
             title: None,
             path: path.to_owned(),
+            sent: String::new(),
             theme: visitor.theme,
             said: session.filter(|_| !visitor.is_htmx).and_then(Session::take_notice),
             name: session.map(|session| session.who.name.clone()),
@@ -124,6 +127,11 @@ impl Frame {
             self.banners = notices.map(Line::from).collect();
         }
         self
+    }
+
+    /// For a page that answers a form, of which `sent` is kept.
+    pub fn answering(self, sent: String) -> Frame {
+        Frame { sent, ..self }
     }
 
     /// For a page that a plugin names and places.

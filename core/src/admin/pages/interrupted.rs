@@ -25,7 +25,7 @@ pub struct Typed {
     /// Where it was sent to.
     path: String,
     /// As it was encoded, without the session's token and what is secret.
-    fields: String,
+    pub fields: String,
     is_whole: bool,
 }
 
@@ -53,7 +53,7 @@ impl Typed {
         Typed { path: path.to_owned(), fields: String::new(), is_whole: false }
     }
 
-    fn new(path: &str, fields: &Fields) -> Typed {
+    pub fn new(path: &str, fields: &Fields) -> Typed {
         let is_secret = |name: &str| SECRETS.contains(&name);
         let kept = fields.pairs().filter(|(name, _)| name != "csrf" && !is_secret(name));
         let kept = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
@@ -97,12 +97,18 @@ pub fn ask(visit: Visit, refusal: Refusal, typed: Typed) -> Result<Response, Ref
     }
 }
 
-/// After a sign-in: to the page, with what was typed before.
-pub fn come_back(visit: &Visit, session: &Session) -> Result<Response, Refusal> {
+/// The page to go to, which shows again what was typed there.
+pub fn refill<'v>(visit: &'v Visit, session: &Session) -> &'v str {
     let (page, sent) = (back(visit.form.get("back")), visit.form.get("sent"));
     if !sent.is_empty() {
         session.keep(page, Fields::parse(sent.as_bytes()).pairs().collect());
     }
+    page
+}
+
+/// After a sign-in: to the page, with what was typed before.
+pub fn come_back(visit: &Visit, session: &Session) -> Result<Response, Refusal> {
+    let (page, sent) = (refill(visit, session), visit.form.get("sent"));
     let said = match (sent.is_empty(), visit.form.has("partly")) {
         (true, false) => None,
         (false, false) => Some(visit.t("interrupted.here_again").into()),

@@ -149,7 +149,11 @@ async fn confirm(visit: Visit) -> Result<Response, Refusal> {
 }
 
 async fn language(visit: Visit) -> Result<Response, Refusal> {
-    let mut response = redirect(back(visit.form.get("back")))?;
+    let page = match &visit.session {
+        Some(session) => interrupted::refill(&visit, session),
+        None => back(visit.form.get("back")),
+    };
+    let mut response = redirect(page)?;
     let chosen = Catalogue::named(visit.form.get("language"));
     if let Some(cookie) = chosen.and_then(|chosen| cookie::language(chosen.code)) {
         response.headers_mut().insert(SET_COOKIE, cookie);

@@ -12,6 +12,7 @@ use warp::Reply;
 
 use super::form::{Fields, Form};
 use super::frame::Frame;
+use super::interrupted::Typed;
 use super::text::Text;
 use super::{Console, Visitor};
 use crate::admin::api::{Answer, Asked, Problem};
@@ -72,7 +73,8 @@ impl Visit {
 
     /// What surrounds the page with this name.
     pub fn frame(&self, id: &'static str) -> Frame {
-        self.console.frame(id, &self.visitor, self.session.as_deref(), &self.path)
+        let frame = self.console.frame(id, &self.visitor, self.session.as_deref(), &self.path);
+        frame.answering(Typed::new(&self.path, &self.form).fields)
     }
 
     /// Reads from the API: the decoded segments below `/api/v1`, and the query.

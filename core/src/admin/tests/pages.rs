@@ -37,7 +37,8 @@ impl<'c> Browser<'c> {
         let request = request.body(Full::new(body.into())).expect("a request");
         let (head, text) = self.console.exchange(request).await;
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(cookie) = header("set-cookie") {
+        let session = header("set-cookie").filter(|cookie| cookie.starts_with("hearth="));
+        if let Some(cookie) = session {
             self.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
         }
         if let Some(token) = field(&text, "csrf").filter(|token| !token.is_empty()) {
@@ -170,7 +171,24 @@ async fn too_much_is_not_carried(test: TestDb) {
     assert!(browser.get("/create/group").await.contains("Please enter it again"));
 }
 
+async fn another_language_keeps_what_was_refused(test: TestDb) {
+    let console = Console::start(&test).await;
+    let mut browser = Browser::open(&console).await;
+    browser.get("/create/user").await;
+    let typed = [("name", "juliet"), ("email", "j@example.org"), ("password", "n"), ("again", "m")];
+    let (status, page) = browser.post("/create/user", &typed).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+    let sent = field(&page, "sent").unwrap_or_default();
+    assert_eq!(sent, "name=juliet&email=j%40example.org");
+    let chosen = [("language", "de"), ("back", "/create/user"), ("sent", &sent)];
+    let (_, location) = browser.post("/language", &chosen).await;
+    assert_eq!(location, "/create/user");
+    let page = browser.get(&location).await;
+    assert_eq!(field(&page, "name").as_deref(), Some("juliet"), "{page}");
+}
+
 crate::backend_tests! {
+    another_language_keeps_what_was_refused,
     a_form_outlives_its_session,
     an_act_is_carried_on_after_the_password,
     a_form_is_carried_on_after_the_password,
