@@ -136,6 +136,11 @@ impl Properties {
         self.store(declared, Some(value), actor).await
     }
 
+    /// Whether its value is never shown.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.find(name).is_ok_and(|slot| slot.declared.is_secret())
+    }
+
     /// Gives `name` its default again.
     pub async fn reset(&self, name: &str, actor: &str) -> Result<(), PropertyError> {
         let declared = self.find(name)?.declared;

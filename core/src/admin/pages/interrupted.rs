@@ -11,7 +11,7 @@ use hyper::header::HeaderMap;
 
 use super::form::{Fields, Form};
 use super::visit::{Visit, redirect};
-use super::{Refusal, origin, sent, serve, sign_in};
+use super::{Console, Refusal, origin, sent, serve, sign_in};
 use crate::admin::session::{Session, Tone};
 use crate::http::{Response, is_canonical};
 
@@ -31,11 +31,11 @@ pub struct Typed {
 
 impl Typed {
     /// `None` when another site has sent it.
-    pub fn of(path: &str, headers: &HeaderMap, body: &Bytes) -> Option<Typed> {
+    pub fn of(console: &Console, path: &str, headers: &HeaderMap, body: &Bytes) -> Option<Typed> {
         if !origin::is_ours(headers) {
             return None;
         }
-        if !sent::is_plain(headers) || !is_form(path) {
+        if !sent::is_plain(headers) || !is_form(path) || is_of_secret(console, path) {
             return Some(Typed::lost(path));
         }
         let fields = Fields::parse(body);
@@ -63,6 +63,11 @@ impl Typed {
             false => Typed::lost(path),
         }
     }
+}
+
+fn is_of_secret(console: &Console, path: &str) -> bool {
+    let name = path.strip_prefix("/server/properties/");
+    name.is_some_and(|name| console.api.properties.is_secret(name))
 }
 
 fn is_form(path: &str) -> bool {

@@ -125,7 +125,7 @@ async fn answer(console: Arc<Console>, visitor: Visitor, asked: Asked) -> Respon
     };
     let typed = match asked.method {
         // htmx does not show a question in place of its answer: it is sent there.
-        Method::POST if !visitor.is_htmx => Typed::of(&path, &asked.headers, &asked.body),
+        Method::POST if !visitor.is_htmx => Typed::of(&console, &path, &asked.headers, &asked.body),
         _ => None,
     };
     let outcome = perform(console.clone(), visitor.clone(), session.clone(), asked).await;
