@@ -77,7 +77,6 @@ impl abi::Cluster for Engine {
     }
 
     fn flush(&self) {
-        assert!(self.delivered.load(Ordering::SeqCst) > 0, "nothing was queued");
         self.flushed.notify_one();
     }
 }
