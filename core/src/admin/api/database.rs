@@ -97,6 +97,8 @@ fn shown_lease(row: &LeaseRow) -> Value {
 
 async fn list(call: Call) -> Result<Answer, Problem> {
     let backups = &call.running()?.backups;
+    // Before the files: what is done by now is among them.
+    let work = backups.last().map(|work| shown_work(&work));
     let files = backups.files()?;
     let files = files.iter().map(
         |file| json!({ "name": file.name, "bytes": file.size, "made": file.made.to_string() }),
@@ -104,7 +106,7 @@ async fn list(call: Call) -> Result<Answer, Problem> {
     Answer::ok(json!({
         "items": files.collect::<Vec<_>>(),
         "next": null,
-        "work": backups.last().map(|work| shown_work(&work)),
+        "work": work,
     }))
 }
 
