@@ -152,7 +152,7 @@ fn a_failed_set_up_leaves_nothing() {
 fn the_environment_sets_up_without_arguments() {
     let home = Home::new();
     let mut command = home.command("setup --json --ephemeral-ports");
-    command.env("HEARTH_DOMAIN", "env.example").env("HEARTH_ADMIN_PASSWORD", "secret");
+    command.env("HEARTH_DOMAIN", "env.example").env("HEARTH_ADMIN_PASSWORD", "very secret");
     let output = finish(&mut command);
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", told(&output));
@@ -164,7 +164,7 @@ fn users_are_managed_with_and_without_a_server() {
     let home = Home::new();
     home.set_up();
     let file = home.folder.path().join("password");
-    write(&file, "secret\n");
+    write(&file, "very secret\n");
     let by_file = format!("--password-file {}", file.display());
     home.done(&format!("user add romeo {by_file}"));
     let server = home.start();

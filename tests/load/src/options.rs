@@ -72,7 +72,7 @@ pub struct Target {
     #[arg(long, default_value = "user")]
     pub prefix: String,
     /// Password of all users
-    #[arg(long, default_value = "secret")]
+    #[arg(long, default_value = "not a secret")]
     pub password: String,
     /// Take names and passwords from lines `user,password` instead
     #[arg(long)]
