@@ -62,7 +62,7 @@ pub struct Nodes {
     router: OnceLock<Weak<Router>>,
     pub(super) outbox: Outbox,
     pub(super) acks: Arc<Acks>,
-    /// When there were outcomes to look for last, in milliseconds of the boot-time clock.
+    /// When it was last looked for outcomes to tell, in milliseconds of the boot-time clock.
     told: AtomicU64,
     pub(super) keys: Keys,
     /// Held by who tells of changed sessions.
