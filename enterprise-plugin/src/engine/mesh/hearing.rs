@@ -68,21 +68,22 @@ impl Hearing {
     /// Has it read until it is over, or nothing comes any more.
     pub async fn follow(self: &Arc<Self>, watch: &Watch) -> io::Result<()> {
         let own = self.descriptor()?;
-        match watch(own.as_fd(), self) {
-            Ok(()) => drop(own),
-            Err(error) if error.kind == ErrorKind::Unsupported => {
-                tokio::select! {
-                    end = self.read_here(own) => return end,
-                    () = self.silence() => return Ok(()),
+        let watched = watch(own.as_fd(), self);
+        let read = async {
+            match watched {
+                Ok(()) => {
+                    drop(own);
+                    self.over.notified().await;
+                    Ok(())
                 }
+                Err(error) if error.kind == ErrorKind::Unsupported => self.read_here(own).await,
+                Err(error) => Err(io::Error::other(error.to_string())),
             }
-            Err(error) => return Err(io::Error::other(error.to_string())),
-        }
+        };
         tokio::select! {
-            () = self.over.notified() => {}
-            () = self.silence() => {}
+            end = read => end,
+            () = self.silence() => Ok(()),
         }
-        Ok(())
     }
 
     fn descriptor(&self) -> io::Result<OwnedFd> {
@@ -198,9 +199,7 @@ impl Open {
         // Less than there was room for is all that was there.
         Ok(if count == self.room.len() { Reading::More } else { Reading::Drained })
     }
-}
 
-impl Open {
     /// RFC 8446 §4.6.3: a change of keys may have to be answered.
     fn answer(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
