@@ -4,7 +4,7 @@
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::remote::Node;
@@ -36,6 +36,8 @@ const MANY: usize = 64;
 pub struct Acks {
     waiting: Mutex<HashMap<Node, Vec<Ack>>>,
     count: AtomicUsize,
+    /// Somebody was woken, and takes them before long.
+    is_awaited: AtomicBool,
     wake: Notify,
 }
 
@@ -45,7 +47,7 @@ impl Acks {
         waiting.entry(origin).or_default().push(ack);
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         drop(waiting);
-        if before == 0 || before + 1 == MANY {
+        if before + 1 == MANY || !self.is_awaited.swap(true, Ordering::AcqRel) {
             self.wake.notify_one();
         }
     }
@@ -62,9 +64,15 @@ impl Acks {
         self.count.load(Ordering::Relaxed) >= MANY
     }
 
-    /// Resolves when there are some, and once more when there are many.
+    /// Resolves when there are some, and once more when there are many. Others may take them meanwhile:
+    /// it does not resolve for the next ones before [`Acks::await_more`].
     pub async fn any(&self) {
         self.wake.notified().await;
+    }
+
+    /// To be called before they are taken because it is time.
+    pub fn await_more(&self) {
+        self.is_awaited.store(false, Ordering::Release);
     }
 }
 
@@ -104,6 +112,10 @@ mod tests {
         assert_eq!(acks.take()[&origin].len(), MANY);
         assert!(!acks.are_many());
         add(65);
+        assert!(!is_told(), "somebody comes for it in time");
+        acks.await_more();
+        assert_eq!(acks.take()[&origin].len(), 1);
+        add(66);
         assert!(is_told(), "it is the first one again");
     }
 }

@@ -25,7 +25,7 @@ use crate::stanza::Kind;
 const PORTION: usize = 64 * 1024;
 /// How long an outcome waits for company: whoever sends often is told of several at once. The
 /// origin keeps its copy so much longer, and acknowledges the message to its sender so much later.
-const COMPANY: Duration = Duration::from_millis(20);
+const COMPANY: Duration = Duration::from_millis(50);
 /// So often outcomes go along with what is sent anyway.
 const RIDE: Duration = Duration::from_millis(5);
 /// How long a node that left takes word of what it sent before.
@@ -220,6 +220,7 @@ impl Nodes {
                 }
                 () = sleep_until(company.unwrap_or_else(Instant::now)), if company.is_some() => {
                     company = None;
+                    self.acks.await_more();
                     self.tell_outcomes();
                 }
                 () = self.wake.notified() => {}
