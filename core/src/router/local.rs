@@ -83,7 +83,12 @@ impl Router {
         let account = match known {
             Some(account) => Some(account),
             None => match self.directory.peek(mail.host, local) {
-                Some(account) => account,
+                Some(account) => {
+                    if let Some(id) = account.filter(|_| !entries.is_empty()) {
+                        self.registry.identify(mail.host, local, id);
+                    }
+                    account
+                }
                 None => return self.find_account(entries, mail, out),
             },
         };

@@ -233,6 +233,10 @@ impl Registry {
         let account = shard
             .entry(Key(host, delta.account.clone()))
             .or_insert_with(|| Account { id: None, entries: SmallVec::new() });
+        if !account.entries.iter().any(|entry| matches!(entry, Entry::Local(_))) {
+            // It may have been created anew.
+            account.id = None;
+        }
         let there = account.entries.iter_mut().find(|e| e.resource() == delta.resource);
         let Some(there) = there else { return account.entries.push(Entry::Remote(remote)) };
         let keeps = match there {

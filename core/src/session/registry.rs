@@ -101,7 +101,7 @@ pub type Entries = SmallVec<[Entry; 2]>;
 
 #[derive(Debug)]
 pub(super) struct Account {
-    /// `None` while only other nodes have sessions of it, which do not tell.
+    /// Other nodes do not tell it with their sessions.
     pub id: Option<AccountId>,
     pub entries: SmallVec<[Entry; 1]>,
 }
@@ -254,6 +254,14 @@ impl Registry {
         let shard = self.shard(host, local).read();
         let account = shard.get(&KeyRef(host, local))?;
         Some((account.id, choose(&account.entries)))
+    }
+
+    /// Remembers an account's number until the next session of it comes on another node.
+    pub fn identify(&self, host: HostId, local: &str, id: AccountId) {
+        let mut shard = self.shard(host, local).write();
+        if let Some(account) = shard.get_mut(&KeyRef(host, local)) {
+            account.id.get_or_insert(id);
+        }
     }
 
     /// Number of the account's sessions.
