@@ -57,6 +57,24 @@ impl Jid {
         Ok(Jid::assemble(text, local.as_deref(), &domain, resource.as_deref()))
     }
 
+    /// An address in prepared form: only looks where its parts end.
+    pub fn prepared(text: &str) -> Result<Jid, JidError> {
+        let domain_end = memchr::memchr(b'/', text.as_bytes()).unwrap_or(text.len());
+        let local = memchr::memchr(b'@', &text.as_bytes()[..domain_end]);
+        let domain = local.map_or(0, |at| at + 1)..domain_end;
+        let resource = text.len().checked_sub(domain_end + 1);
+        if local == Some(0) || domain.is_empty() || resource == Some(0) {
+            return Err(JidError::Empty);
+        }
+        let longest = local.unwrap_or(0).max(domain.len()).max(resource.unwrap_or(0));
+        if longest > MAX_PART {
+            return Err(JidError::TooLong);
+        }
+        // Both fit, as each part does.
+        let (local, domain_end) = (local.unwrap_or(0) as u16, domain_end as u16);
+        Ok(Jid { text: text.into(), local, domain_end })
+    }
+
     /// An address from its parts, each prepared here.
     pub fn from_parts(
         local: Option<&str>,

@@ -7,6 +7,11 @@ fn prepared(text: &str) -> Result<String, JidError> {
         let rebuilt = Jid::from_parts(jid.local(), jid.domain(), jid.resource());
         assert_eq!(rebuilt.as_ref(), Ok(&jid), "{text:?} from its parts");
         assert_eq!(Jid::parse(jid.as_str()).as_ref(), Ok(&jid), "{text:?} prepared twice");
+        let parts = |jid: &Jid| {
+            [jid.local(), Some(jid.domain()), jid.resource()].map(|it| it.map(str::to_owned))
+        };
+        let again = Jid::prepared(jid.as_str());
+        assert_eq!(again.as_ref().map(parts), Ok(parts(&jid)), "{text:?} is prepared");
         jid.as_str().to_owned()
     })
 }
@@ -208,6 +213,17 @@ fn the_length_of_the_parts() {
     assert_eq!(domainpart(&format!("{label}a.example")), Err(JidError::Domainpart));
     let whole = Jid::from_parts(Some(&long), "example.com", Some(&long));
     assert_eq!(whole.map(|jid| jid.as_str().len()), Ok(1023 + 1 + 11 + 1 + 1023));
+}
+
+#[test]
+fn what_is_said_to_be_prepared_has_parts_all_the_same() {
+    for text in ["", "@example.com", "juliet@", "juliet@/balcony", "/balcony", "example.com/"] {
+        assert_eq!(Jid::prepared(text), Err(JidError::Empty), "{text:?}");
+    }
+    let long = "a".repeat(1024);
+    for text in [format!("{long}@example.com"), long.clone(), format!("example.com/{long}")] {
+        assert_eq!(Jid::prepared(&text), Err(JidError::TooLong));
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Router {
             let stanza = Arc::unwrap_or_clone(stanza);
             return self.nobody_takes(Mail { host, to, kind, stanza, duty }, out);
         }
-        self.deliver_to(&entries, stanza, duty, out);
+        self.deliver_to(entries, stanza, duty, out);
     }
 
     /// Answers with an error, unless the stanza is an error or an answer itself

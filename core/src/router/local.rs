@@ -1,8 +1,9 @@
 //! Messages for the accounts of this server (RFC 6121 §8.5).
 
+use std::iter::repeat_n;
 use std::sync::Arc;
 
-use super::{Destination, Out, Router, Sender, guests, phase};
+use super::{Destination, Out, Router, Sender, To, guests, phase};
 use crate::host::{AccountId, HostId};
 use crate::jid::Jid;
 use crate::session::duty::is_durable;
@@ -155,30 +156,31 @@ impl Router {
         if entries.is_empty() {
             return self.nobody_takes(mail, out);
         }
-        self.deliver_to(&entries, Arc::new(mail.stanza), mail.duty, out);
+        self.deliver_to(entries, Arc::new(mail.stanza), mail.duty, out);
     }
 
     /// Puts one message into each mailbox.
     pub(super) fn deliver_to(
         &self,
-        entries: &Entries,
+        entries: Entries,
         stanza: Arc<Stanza>,
         mut duty: Option<Arc<Duty>>,
         out: &mut Out,
     ) {
-        if duty.is_none() && needs_duty(entries) && is_durable(&stanza) {
+        if duty.is_none() && needs_duty(&entries) && is_durable(&stanza) {
             duty = Some(Arc::new(Duty::new(self.clock.stanza_id(), None)));
         }
         if self.guests.watch(guests::Phase::ToSession, stanza.head.kind) {
             return self.deliver_past_guests(entries, &stanza, duty, out);
         }
-        self.put(entries.iter().map(|entry| (entry, stanza.clone())), entries.len(), duty, out);
+        let count = entries.len();
+        self.put(entries.into_iter().zip(repeat_n(stanza, count)), count, duty, out);
     }
 
     /// Puts `count` envelopes into their mailboxes.
-    pub(super) fn put<'e>(
+    pub(super) fn put(
         &self,
-        envelopes: impl Iterator<Item = (&'e Entry, Arc<Stanza>)>,
+        envelopes: impl Iterator<Item = (Entry, Arc<Stanza>)>,
         count: usize,
         duty: Option<Arc<Duty>>,
         out: &mut Out,
@@ -186,9 +188,9 @@ impl Router {
         if let Some(duty) = &duty {
             duty.hold(count);
         }
-        for (entry, stanza) in envelopes {
-            let envelope = Envelope { stanza, to: ToOverride::Keep, duty: duty.clone() };
-            out.send(entry, envelope);
+        for ((entry, stanza), duty) in envelopes.zip(repeat_n(duty, count)) {
+            let envelope = Envelope { stanza, to: ToOverride::Keep, duty };
+            out.deliveries.push((To::Session(entry), envelope));
         }
     }
 

@@ -202,7 +202,7 @@ impl Router {
     /// Phase `ToSession` of a message: each resource may get a stanza of its own, or none.
     pub(super) fn deliver_past_guests(
         &self,
-        entries: &Entries,
+        entries: Entries,
         stanza: &Arc<Stanza>,
         duty: Option<Arc<Duty>>,
         out: &mut Out,
@@ -216,10 +216,13 @@ impl Router {
                 _ => None,
             }
         };
-        let passed = entries.iter().filter_map(|entry| match entry {
-            Entry::Local(session) => Some((entry, see(&session.jid)?)),
-            // Its own node asks its own steps.
-            Entry::Remote(_) => Some((entry, stanza.clone())),
+        let passed = entries.into_iter().filter_map(|entry| {
+            let stanza = match &entry {
+                Entry::Local(session) => see(&session.jid)?,
+                // Its own node asks its own steps.
+                Entry::Remote(_) => stanza.clone(),
+            };
+            Some((entry, stanza))
         });
         let passed: Vec<_> = passed.collect();
         if passed.is_empty() {

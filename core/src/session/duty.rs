@@ -93,6 +93,12 @@ impl Duty {
         duty
     }
 
+    /// A new one of the same number would do as well: nobody else shares it, nobody waits, and no row
+    /// holds the message.
+    pub fn is_replaceable(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1 && !self.is_awaited() && !self.is_spooled()
+    }
+
     /// `count` more envelopes carry the message.
     pub fn hold(&self, count: usize) {
         self.holders.fetch_add(count as u32, Ordering::AcqRel);
@@ -218,6 +224,20 @@ mod tests {
         assert!(!duty.let_go());
         assert!(duty.let_go());
         assert_eq!(acknowledged(&sender), 0, "it is nowhere yet");
+    }
+
+    #[test]
+    fn only_a_duty_that_nobody_would_miss_is_replaceable() {
+        let alone = Arc::new(Duty::new(StanzaId(1), None));
+        assert!(alone.is_replaceable());
+        let shared = alone.clone();
+        assert!(!alone.is_replaceable() && !Arc::new(Duty::spooled(StanzaId(2))).is_replaceable());
+        drop(shared);
+        let (duty, _sender) = awaited(1);
+        let duty = Arc::new(duty);
+        assert!(alone.is_replaceable() && !duty.is_replaceable());
+        duty.release();
+        assert!(duty.is_replaceable());
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! How a stanza travels between nodes. The children are the canonical octets as they are: each was read
-//! strictly where it came in, and nodes know each other by certificate. All the rest is checked.
+//! How a stanza travels between nodes. Addresses are prepared, and the children are the canonical octets:
+//! each was read strictly where it came in, and nodes know each other by certificate. All the rest is
+//! checked.
 
-use bytes::Bytes;
+use std::cell::Cell;
+
+use bytes::{BufMut, Bytes, BytesMut};
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
@@ -15,6 +18,17 @@ const VERSION: u8 = 1;
 /// Bits of the second octet.
 const OWN_ADDRESS: u8 = 1;
 const HAS_ID: u8 = 2;
+
+/// Octets of an envelope's head, as a guess.
+const HEAD: usize = 256;
+/// Octets for envelopes for which a thread has room at a time. Whoever keeps one of them for long holds up
+/// so much memory.
+const ROOM_SIZE: usize = 16 * 1024;
+
+thread_local! {
+    /// Envelopes are written here one after the other, so that none needs memory of its own.
+    static ROOM: Cell<BytesMut> = Cell::default();
+}
 
 /// Recipients that one envelope may name.
 pub const MAX_RECIPIENTS: usize = 500;
@@ -70,11 +84,14 @@ pub fn encode<'j>(
     to: ToOverride,
     id: Option<StanzaId>,
     stanza: &Stanza,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(stanza.payload.bytes.len() + 256);
-    out.push(VERSION);
+) -> Bytes {
+    let mut out = ROOM.take();
+    if out.capacity() < stanza.payload.bytes.len() + HEAD {
+        out.reserve(ROOM_SIZE.max(stanza.payload.bytes.len() + HEAD));
+    }
+    out.put_u8(VERSION);
     let own = if to == ToOverride::Own { OWN_ADDRESS } else { 0 };
-    out.push(own | if id.is_some() { HAS_ID } else { 0 });
+    out.put_u8(own | if id.is_some() { HAS_ID } else { 0 });
     if let Some(id) = id {
         out.extend_from_slice(&id.to_bytes());
     }
@@ -84,10 +101,10 @@ pub fn encode<'j>(
     }
     let Head { kind, to, from, id, lang } = &stanza.head;
     let kind = KINDS.iter().position(|known| known == kind);
-    out.push(kind.expect("the table has every kind") as u8);
-    out.push(stanza.hops);
-    out.extend_from_slice(&stanza.origin.to_be_bytes());
-    out.extend_from_slice(&stanza.hidden.to_be_bytes());
+    out.put_u8(kind.expect("the table has every kind") as u8);
+    out.put_u8(stanza.hops);
+    out.put_u16(stanza.origin);
+    out.put_u32(stanza.hidden);
     maybe(&mut out, to.as_ref().map(Jid::as_str));
     maybe(&mut out, from.as_ref().map(Jid::as_str));
     maybe(&mut out, id.as_deref());
@@ -96,31 +113,33 @@ pub fn encode<'j>(
     let appended = stanza.appended.as_deref().map(Vec::as_slice).unwrap_or_default();
     number(&mut out, appended.len() as u64);
     appended.iter().for_each(|child| text(&mut out, child));
-    out
+    let envelope = out.split().freeze();
+    ROOM.set(out);
+    envelope
 }
 
 /// LEB128.
-fn number(out: &mut Vec<u8>, mut value: u64) {
+fn number(out: &mut BytesMut, mut value: u64) {
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.put_u8(value as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.put_u8(value as u8);
 }
 
-fn text(out: &mut Vec<u8>, octets: &[u8]) {
+fn text(out: &mut BytesMut, octets: &[u8]) {
     number(out, octets.len() as u64);
     out.extend_from_slice(octets);
 }
 
 /// The length is one more, and 0 for what is absent.
-fn maybe(out: &mut Vec<u8>, value: Option<&str>) {
+fn maybe(out: &mut BytesMut, value: Option<&str>) {
     match value {
         Some(value) => {
             number(out, value.len() as u64 + 1);
             out.extend_from_slice(value.as_bytes());
         }
-        None => out.push(0),
+        None => out.put_u8(0),
     }
 }
 
@@ -140,7 +159,7 @@ pub fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
     let id = if has_id { Some(StanzaId::from_bytes(reader.array()?)) } else { None };
     let mut recipients = SmallVec::new();
     for _ in 0..reader.count(MAX_RECIPIENTS, "number of recipients")? {
-        let recipient = Jid::parse(reader.text("recipient")?).ok();
+        let recipient = Jid::prepared(reader.text("recipient")?).ok();
         let recipient = recipient.filter(|recipient| recipient.local().is_some());
         recipients.push(recipient.ok_or(CodecError::Invalid("recipient"))?);
     }
@@ -207,7 +226,7 @@ impl<'o> Reader<'o> {
         if let Some(known) = known.iter().find(|known| known.as_str() == text) {
             return Ok(Some(known.clone()));
         }
-        Jid::parse(text).map(Some).map_err(|_| CodecError::Invalid(what))
+        Jid::prepared(text).map(Some).map_err(|_| CodecError::Invalid(what))
     }
 
     fn children(&mut self, what: &'static str) -> Result<Payload, CodecError> {

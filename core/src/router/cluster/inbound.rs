@@ -64,7 +64,7 @@ impl Nodes {
                     let id = id.unwrap_or_else(|| router.clock.stanza_id());
                     Arc::new(Duty::from_node(id, ticket))
                 });
-                message(router, &entries, stanza, duty, out);
+                message(router, entries, stanza, duty, out);
             }
             Kind::Iq(kind) => {
                 if matches!(kind, IqType::Result | IqType::Error) {
@@ -84,18 +84,16 @@ impl Nodes {
         let Some(router) = self.router() else { return };
         let mut out = Out::default();
         for (outcome, kept) in self.outbox.settle(acks) {
-            let Some(duty) = kept.envelope.duty.clone() else { continue };
             match outcome {
                 Outcome::Delivered => {
-                    if duty.done()
-                        && let Some(owner) = &kept.envelope.stanza.head.to
-                    {
-                        router.im.spooled_elsewhere(owner, duty.id, &mut out);
+                    if let Some((owner, id)) = kept.delivered() {
+                        router.im.spooled_elsewhere(&owner, id, &mut out);
                     }
                 }
-                // Its hold on the duty stays: whoever lets go of it last need not do anything.
-                Outcome::Committed => duty.release(),
-                Outcome::Refused => out.returned.push_back((None, kept.returned())),
+                Outcome::Committed => kept.committed(),
+                Outcome::Refused => {
+                    out.returned.extend(kept.returned().map(|envelope| (None, envelope)));
+                }
             }
         }
         self.perform(&router, out);
@@ -123,19 +121,21 @@ fn has_moved(session: &Entry, from: Node) -> bool {
 /// durable one another home.
 fn message(
     router: &Arc<Router>,
-    entries: &Entries,
+    mut entries: Entries,
     stanza: Stanza,
     duty: Option<Arc<Duty>>,
     out: &mut Out,
 ) {
-    let is_here = |entry: &&Entry| matches!(entry, Entry::Local(_));
-    let here: Entries = entries.iter().filter(is_here).cloned().collect();
-    match (here.is_empty(), duty) {
-        (false, duty) => router.deliver_to(&here, Arc::new(stanza), duty, out),
-        (true, Some(duty)) => {
+    let is_here = |entry: &Entry| matches!(entry, Entry::Local(_));
+    match (entries.iter().any(is_here), duty) {
+        (true, duty) => {
+            entries.retain(|entry| is_here(entry));
+            router.deliver_to(entries, Arc::new(stanza), duty, out);
+        }
+        (false, Some(duty)) => {
             duty.refuse();
         }
-        (true, None) => hand_out(entries, ToOverride::Keep, stanza, out),
+        (false, None) => hand_out(&entries, ToOverride::Keep, stanza, out),
     }
 }
 

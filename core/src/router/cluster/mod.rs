@@ -10,6 +10,7 @@ pub mod codec;
 mod copies;
 mod endings;
 mod inbound;
+mod kept;
 mod keys;
 mod nodes;
 mod outbox;

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::codec::{self, MAX_RECIPIENTS};
 use super::copies::Copies;
+use super::kept::Kept;
 use super::{Ack, Cluster, Outcome, Parcel, Queued};
 use crate::jid::Jid;
 use crate::router::{Out, bounce};
@@ -47,12 +48,6 @@ pub(super) struct Outbox {
     requests: Mutex<HashMap<Request, (Node, Duration)>>,
 }
 
-/// A durable message until its destination says what became of it.
-pub(super) struct Kept {
-    pub sessions: SmallVec<[Arc<RemoteSession>; 1]>,
-    pub envelope: Envelope,
-}
-
 #[derive(Default)]
 struct Parked {
     queue: VecDeque<Packed>,
@@ -81,24 +76,6 @@ struct Group {
     envelope: Envelope,
 }
 
-impl Kept {
-    /// The envelope for all sessions together: the duty knows of one holder only from now on.
-    fn into_one(self) -> Envelope {
-        if let Some(duty) = &self.envelope.duty {
-            for _ in 1..self.sessions.len() {
-                duty.let_go();
-            }
-        }
-        self.envelope
-    }
-
-    /// Nobody took it: its sessions are passed over until more is known of them.
-    pub fn returned(self) -> Envelope {
-        self.sessions.iter().for_each(|session| session.shut());
-        self.into_one()
-    }
-}
-
 impl Group {
     fn brings(&self, stanza: &Arc<Stanza>) -> bool {
         Arc::ptr_eq(&self.envelope.stanza, stanza)
@@ -116,7 +93,7 @@ impl Group {
         let Envelope { stanza, to, duty } = &self.envelope;
         let id = duty.as_ref().map(|duty| duty.id);
         let addresses = self.sessions.iter().map(|session| &session.jid);
-        codec::encode(addresses, *to, id, stanza).into()
+        codec::encode(addresses, *to, id, stanza)
     }
 
     /// Two for half of the sessions each; the envelope when there is but one.
@@ -174,7 +151,7 @@ impl Outbox {
         envelope: &Envelope,
     ) -> bool {
         let (lane, stanza) = (lane(&envelope.stanza), &envelope.stanza);
-        let encode = || Bytes::from(codec::encode(accounts.iter(), envelope.to, None, stanza));
+        let encode = || codec::encode(accounts.iter(), envelope.to, None, stanza);
         let bytes = (accounts.len() <= MAX_RECIPIENTS).then(encode);
         let Some(bytes) = bytes.filter(|bytes| bytes.len() <= cluster.largest()) else {
             let (some, rest) = accounts.split_at(accounts.len() / 2);
@@ -207,13 +184,12 @@ impl Outbox {
             self.await_answer(node, stanza, now);
         }
         let mut packed = Packed { lane: lane(stanza), ticket: 0, bytes, stanza: None };
-        let is_durable = envelope.duty.is_some();
-        let kept = Kept { sessions, envelope };
-        if is_durable {
+        if let Some(duty) = envelope.duty {
+            let kept = Kept::new(sessions, packed.bytes.clone(), duty);
             // Before it is sent: the answer may be faster than we.
             packed.ticket = self.kept.lock().keep(kept);
         } else {
-            packed.stanza = Some(kept.envelope);
+            packed.stanza = Some(envelope);
         }
         let unsent = self.queue(cluster, node, packed).and_then(|packed| self.give_back(packed));
         out.returned.extend(unsent.map(|envelope| (None, envelope)));
@@ -255,8 +231,12 @@ impl Outbox {
                 }
                 Some(envelope)
             }
-            None => self.kept.lock().take(packed.ticket).map(Kept::returned),
+            None => self.taken(packed.ticket)?.returned(),
         }
+    }
+
+    fn taken(&self, ticket: u64) -> Option<Kept> {
+        self.kept.lock().take(ticket)
     }
 
     /// Whether something waits for room.
@@ -316,7 +296,7 @@ impl Outbox {
     /// errors for the requests that they will not answer.
     pub fn drop_nodes(&self, gone: impl Fn(Node) -> bool) -> (Unsent, Vec<Stanza>) {
         let errors = self.drop_requests(&gone);
-        (self.drop_copies(|_, kept| gone(kept.sessions[0].node)), errors)
+        (self.drop_copies(|_, kept| gone(kept.node())), errors)
     }
 
     /// Nobody carries any more: errors for all requests, and the number of the last copy. What became of
@@ -342,7 +322,7 @@ impl Outbox {
 
     fn drop_copies(&self, gone: impl Fn(u64, &Kept) -> bool) -> Unsent {
         let kept = self.kept.lock().take_if(gone);
-        kept.into_iter().map(Kept::into_one).collect()
+        kept.into_iter().filter_map(Kept::into_envelope).collect()
     }
 
     fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {

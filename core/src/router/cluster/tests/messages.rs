@@ -92,6 +92,24 @@ async fn what_a_lost_session_had_not_acknowledged_goes_elsewhere_with_the_same_i
 }
 
 #[tokio::test]
+async fn a_copy_for_which_nobody_waits_goes_elsewhere_with_the_same_id() {
+    let (town, [one, two]) = Town::new().await;
+    let juliet = two.online("juliet/y").await;
+    town.carry().await;
+    envelopes(&juliet);
+    let mut out = crate::router::Out::default();
+    let message = stanza(&chat("juliet@hearth.example", "hi"));
+    one.router.route(message.with_from(jid("romeo@far.example/x")), &mut out);
+    one.router.perform(&mut out).await;
+    town.carry().await;
+    let taken: Vec<_> = envelopes(&juliet).into();
+    let id = taken[0].duty.as_ref().unwrap().id.to_string();
+    two.end(juliet, taken).await;
+    town.until("it is stored", async || !town.stored().await.is_empty()).await;
+    assert_eq!(town.stored().await, [(id, false)]);
+}
+
+#[tokio::test]
 async fn one_sender_keeps_his_order_whatever_the_lanes_do() {
     let (town, [one, two]) = Town::new().await;
     let mut senders = [one.online("romeo/x").await, one.online("nurse/x").await];
