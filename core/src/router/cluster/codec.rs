@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use crate::clock::StanzaId;
-use crate::jid::Jid;
+use crate::jid::{Jid, JidError};
 use crate::session::ToOverride;
 use crate::stanza::{Head, IqType, Kind, MessageType, Payload, PresenceType, Stanza};
 
@@ -23,7 +23,7 @@ const HAS_ID: u8 = 2;
 const HEAD: usize = 256;
 /// Octets for envelopes for which a thread has room at a time. Whoever keeps one of them for long holds up
 /// so much memory.
-const ROOM_SIZE: usize = 16 * 1024;
+const ROOM_SIZE: usize = 4 * 1024;
 
 thread_local! {
     /// Envelopes are written here one after the other, so that none needs memory of its own.
@@ -143,8 +143,15 @@ fn maybe(out: &mut BytesMut, value: Option<&str>) {
     }
 }
 
+/// The addresses of the envelope before: those of one conversation follow each other.
+#[derive(Debug, Default)]
+pub struct Before {
+    recipient: Option<Jid>,
+    from: Option<Jid>,
+}
+
 /// Reads what [`encode`] wrote.
-pub fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
+pub fn decode(octets: &[u8], before: &mut Before) -> Result<Letter, CodecError> {
     let mut reader = Reader(octets);
     match reader.octet()? {
         VERSION => {}
@@ -159,15 +166,25 @@ pub fn decode(octets: &[u8]) -> Result<Letter, CodecError> {
     let id = if has_id { Some(StanzaId::from_bytes(reader.array()?)) } else { None };
     let mut recipients = SmallVec::new();
     for _ in 0..reader.count(MAX_RECIPIENTS, "number of recipients")? {
-        let recipient = Jid::prepared(reader.text("recipient")?).ok();
+        let recipient = address(reader.text("recipient")?, &before.recipient).ok();
         let recipient = recipient.filter(|recipient| recipient.local().is_some());
         recipients.push(recipient.ok_or(CodecError::Invalid("recipient"))?);
     }
-    let stanza = reader.stanza(&recipients)?;
+    before.recipient = recipients.last().cloned();
+    let stanza = reader.stanza(&before.recipient, &before.from)?;
+    before.from.clone_from(&stanza.head.from);
     if !reader.0.is_empty() {
         return Err(CodecError::Trailing);
     }
     Ok(Letter { recipients, to, id, stanza })
+}
+
+/// Mostly the `known` one.
+fn address(text: &str, known: &Option<Jid>) -> Result<Jid, JidError> {
+    match known {
+        Some(known) if known.as_str() == text => Ok(known.clone()),
+        _ => Jid::prepared(text),
+    }
 }
 
 struct Reader<'o>(&'o [u8]);
@@ -220,13 +237,13 @@ impl<'o> Reader<'o> {
         std::str::from_utf8(octets).map(Some).map_err(|_| CodecError::Invalid(what))
     }
 
-    /// Mostly one of those that are `known` already.
-    fn address(&mut self, known: &[Jid], what: &'static str) -> Result<Option<Jid>, CodecError> {
-        let Some(text) = self.maybe(what)? else { return Ok(None) };
-        if let Some(known) = known.iter().find(|known| known.as_str() == text) {
-            return Ok(Some(known.clone()));
-        }
-        Jid::prepared(text).map(Some).map_err(|_| CodecError::Invalid(what))
+    fn address(
+        &mut self,
+        known: &Option<Jid>,
+        what: &'static str,
+    ) -> Result<Option<Jid>, CodecError> {
+        let text = self.maybe(what)?;
+        text.map(|text| address(text, known)).transpose().map_err(|_| CodecError::Invalid(what))
     }
 
     fn children(&mut self, what: &'static str) -> Result<Payload, CodecError> {
@@ -234,14 +251,14 @@ impl<'o> Reader<'o> {
         Payload::from_canonical(children).map_err(|_| CodecError::Invalid(what))
     }
 
-    fn stanza(&mut self, recipients: &[Jid]) -> Result<Stanza, CodecError> {
+    fn stanza(&mut self, to: &Option<Jid>, from: &Option<Jid>) -> Result<Stanza, CodecError> {
         let kind = KINDS.get(usize::from(self.octet()?)).ok_or(CodecError::Invalid("kind"))?;
         let hops = self.octet()?;
         let origin = u16::from_be_bytes(self.array()?);
         let hidden = u32::from_be_bytes(self.array()?);
         let mut stanza = Stanza::new(*kind);
-        stanza.head.to = self.address(recipients, "to")?;
-        stanza.head.from = self.address(&[], "from")?;
+        stanza.head.to = self.address(to, "to")?;
+        stanza.head.from = self.address(from, "from")?;
         stanza.head.id = self.maybe("id")?.map(CompactString::from);
         stanza.head.lang = self.maybe("lang")?.map(CompactString::from);
         let mut stanza = stanza.with_payload(self.children("payload")?);

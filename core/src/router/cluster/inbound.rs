@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::codec::{self, Letter};
+use super::codec::{self, Before, Letter};
 use super::nodes::Nodes;
 use super::{Ack, Node, Outcome, Parcel};
 use crate::jid::Jid;
@@ -14,69 +14,38 @@ use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza};
 
 const UNAVAILABLE: Kind = Kind::Presence(PresenceType::Unavailable);
 
+/// What one node sent at once.
+struct Post<'n> {
+    nodes: &'n Nodes,
+    router: Arc<Router>,
+    from: Node,
+    /// The session that was found last: parcels of one conversation follow each other.
+    last: Option<(Jid, Entry)>,
+    out: Out,
+}
+
 impl Nodes {
     /// Takes parcels that came from another node, in the order of their lanes.
     pub fn receive(&self, from: Node, parcels: &[Parcel<'_>]) {
         let Some(router) = self.router() else { return };
-        let mut out = Out::default();
+        let mut post = Post { nodes: self, router, from, last: None, out: Out::default() };
+        let mut before = Before::default();
         for parcel in parcels {
             let ticket = (parcel.ticket != 0).then(|| self.ticket(from, parcel.ticket));
-            match codec::decode(parcel.bytes) {
-                Ok(letter) => self.open(&router, (from, ticket), letter, &mut out),
+            match codec::decode(parcel.bytes, &mut before) {
+                Ok(letter) => post.open(letter, ticket),
                 Err(error) => {
                     tracing::error!(?from, %error, "an envelope of another node is refused");
                     refuse(ticket);
                 }
             }
         }
-        self.perform(&router, out);
+        self.perform(&post.router, post.out);
     }
 
     /// The copy that `origin` keeps under `number`.
     pub fn ticket(&self, origin: Node, number: u64) -> Ticket {
         Ticket { origin, number, acks: self.acks.clone() }
-    }
-
-    fn open(
-        &self,
-        router: &Arc<Router>,
-        (from, ticket): (Node, Option<Ticket>),
-        letter: Letter,
-        out: &mut Out,
-    ) {
-        let Letter { recipients, to, id, mut stanza } = letter;
-        stanza.hops = stanza.hops.saturating_add(1);
-        let find = |jid: &Jid| {
-            let host = router.hosts.find(jid.domain())?;
-            router.registry.resource(host, jid.local()?, jid.resource()?)
-        };
-        if recipients.iter().all(Jid::is_bare) {
-            let ended = stanza.head.from.as_ref().filter(|_| stanza.head.kind == UNAVAILABLE);
-            if ended.and_then(find).is_some_and(|session| has_moved(&session, from)) {
-                return;
-            }
-            return router.im.told(&recipients, to, stanza, out);
-        }
-        let entries: Entries = recipients.iter().filter_map(find).collect();
-        match stanza.head.kind {
-            Kind::Message(_) if ticket.is_some() || to == ToOverride::Keep => {
-                let duty = ticket.map(|ticket| {
-                    let id = id.unwrap_or_else(|| router.clock.stanza_id());
-                    Arc::new(Duty::from_node(id, ticket))
-                });
-                message(router, entries, stanza, duty, out);
-            }
-            Kind::Iq(kind) => {
-                if matches!(kind, IqType::Result | IqType::Error) {
-                    self.outbox.answered(&stanza);
-                }
-                if entries.is_empty() {
-                    return router.refuse(&stanza, Condition::ServiceUnavailable, out);
-                }
-                hand_out(&entries, to, stanza, out);
-            }
-            Kind::Message(_) | Kind::Presence(_) => hand_out(&entries, to, stanza, out),
-        }
     }
 
     /// Takes what became of parcels that this node sent.
@@ -104,6 +73,56 @@ impl Nodes {
         if router.perform_now(&mut out) {
             self.later(out);
         }
+    }
+}
+
+impl Post<'_> {
+    fn open(&mut self, letter: Letter, ticket: Option<Ticket>) {
+        let Letter { recipients, to, id, mut stanza } = letter;
+        stanza.hops = stanza.hops.saturating_add(1);
+        if recipients.iter().all(Jid::is_bare) {
+            let ended = stanza.head.from.as_ref().filter(|_| stanza.head.kind == UNAVAILABLE);
+            if ended.and_then(|jid| self.find(jid)).is_some_and(|it| has_moved(&it, self.from)) {
+                return;
+            }
+            return self.router.im.told(&recipients, to, stanza, &mut self.out);
+        }
+        let entries = self.sessions(&recipients);
+        let (router, out) = (&self.router, &mut self.out);
+        match stanza.head.kind {
+            Kind::Message(_) if ticket.is_some() || to == ToOverride::Keep => {
+                let duty = ticket.map(|ticket| {
+                    let id = id.unwrap_or_else(|| router.clock.stanza_id());
+                    Arc::new(Duty::from_node(id, ticket))
+                });
+                message(router, entries, stanza, duty, out);
+            }
+            Kind::Iq(kind) => {
+                if matches!(kind, IqType::Result | IqType::Error) {
+                    self.nodes.outbox.answered(&stanza);
+                }
+                if entries.is_empty() {
+                    return router.refuse(&stanza, Condition::ServiceUnavailable, out);
+                }
+                hand_out(&entries, to, stanza, out);
+            }
+            Kind::Message(_) | Kind::Presence(_) => hand_out(&entries, to, stanza, out),
+        }
+    }
+
+    fn sessions(&mut self, recipients: &[Jid]) -> Entries {
+        let [recipient] = recipients else {
+            return recipients.iter().filter_map(|jid| self.find(jid)).collect();
+        };
+        if self.last.as_ref().is_none_or(|(jid, _)| jid != recipient) {
+            self.last = self.find(recipient).map(|session| (recipient.clone(), session));
+        }
+        self.last.iter().map(|(_, session)| session.clone()).collect()
+    }
+
+    fn find(&self, jid: &Jid) -> Option<Entry> {
+        let host = self.router.hosts.find(jid.domain())?;
+        self.router.registry.resource(host, jid.local()?, jid.resource()?)
     }
 }
 

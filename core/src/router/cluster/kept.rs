@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::codec::{self, Letter};
+use super::codec::{self, Before, Letter};
 use crate::clock::StanzaId;
 use crate::jid::Jid;
 use crate::session::{Duty, Envelope, Node, RemoteSession};
@@ -74,7 +74,7 @@ impl Kept {
     }
 
     fn letter(&self) -> Option<Letter> {
-        let letter = codec::decode(&self.octets);
+        let letter = codec::decode(&self.octets, &mut Before::default());
         letter.inspect_err(|error| tracing::error!(%error, "a copy cannot be read: a bug")).ok()
     }
 }

@@ -64,13 +64,17 @@ impl Carrier {
 
     /// Has the plugin send whatever was queued, until it is stopped.
     pub async fn serve(&self) {
+        tokio::select! {
+            biased;
+            () = self.flush_queued() => {}
+            () = self.guard.closed() => {}
+        }
+    }
+
+    async fn flush_queued(&self) {
         let mut flushed = Instant::now();
         loop {
-            tokio::select! {
-                biased;
-                () = self.queued.notified() => {}
-                () = self.guard.closed() => return,
-            }
+            self.queued.notified().await;
             if flushed.elapsed() < BUSY {
                 yield_now().await;
             }

@@ -14,7 +14,7 @@ fn render(stanza: &Stanza) -> String {
 fn there_and_back(stanza: &Stanza, to: ToOverride, id: Option<StanzaId>) -> Letter {
     let recipients = [jid("juliet@hearth.example/balcony"), jid("juliet@hearth.example/x")];
     let bytes = codec::encode(recipients.iter(), to, id, stanza);
-    let letter = codec::decode(&bytes).unwrap();
+    let letter = codec::decode(&bytes, &mut codec::Before::default()).unwrap();
     assert_eq!(letter.recipients.as_slice(), recipients);
     letter
 }
@@ -38,15 +38,33 @@ fn a_stanza_is_the_same_after_its_way() {
 }
 
 #[test]
+fn the_addresses_before_serve_only_those_that_are_the_same() {
+    let (juliet, nurse) = (jid("juliet@hearth.example/x"), jid("nurse@hearth.example/x"));
+    let mut before = codec::Before::default();
+    for (from, to) in [(&nurse, &juliet), (&nurse, &juliet), (&juliet, &nurse), (&juliet, &juliet)]
+    {
+        let sent = stanza("<message><body>hi</body></message>");
+        let sent = sent.with_from(from.clone()).with_to(juliet.clone());
+        let octets = codec::encode([to].into_iter(), ToOverride::Keep, None, &sent);
+        let letter = codec::decode(&octets, &mut before).unwrap();
+        assert_eq!(letter.recipients.as_slice(), std::slice::from_ref(to));
+        assert_eq!(
+            (letter.stanza.head.from, letter.stanza.head.to),
+            (Some(from.clone()), Some(juliet.clone()))
+        );
+    }
+}
+
+#[test]
 fn every_damage_has_its_error() {
     let sent = stanza("<message><body>hi</body></message>");
     let to = jid("juliet@hearth.example/balcony");
     let good = codec::encode([&to].into_iter(), ToOverride::Keep, None, &sent);
-    let refused = |bytes: &[u8]| codec::decode(bytes).unwrap_err();
+    let refused = |bytes: &[u8]| codec::decode(bytes, &mut codec::Before::default()).unwrap_err();
     let changed = |at: usize, octet: u8| {
         let mut bytes = good.to_vec();
         bytes[at] = octet;
-        codec::decode(&bytes).unwrap_err()
+        codec::decode(&bytes, &mut codec::Before::default()).unwrap_err()
     };
     assert_eq!(changed(0, 2), CodecError::Version(2));
     assert_eq!(changed(1, 0x80), CodecError::Invalid("flags"));
@@ -83,8 +101,8 @@ proptest! {
 
     #[test]
     fn garbage_is_refused_without_harm(octets in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = codec::decode(&octets);
-        let _ = codec::decode(&[&[1, 0], &octets[..]].concat());
+        let _ = codec::decode(&octets, &mut codec::Before::default());
+        let _ = codec::decode(&[&[1, 0], &octets[..]].concat(), &mut codec::Before::default());
     }
 
     #[test]
@@ -94,7 +112,7 @@ proptest! {
         let mut bytes = codec::encode([&to].into_iter(), ToOverride::Keep, None, &sent).to_vec();
         let at = at % bytes.len();
         bytes[at] = octet;
-        if let Ok(letter) = codec::decode(&bytes) {
+        if let Ok(letter) = codec::decode(&bytes, &mut codec::Before::default()) {
             let _ = render(&letter.stanza);
         }
     }
