@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from cluster import Balancer, Cluster
-from play import Login, Stage, StreamFailed, ns
+from play import Stage, StreamFailed, ns
 from play.client import LoginRefused
 from play.stage import roster, subscribe
 from servers.database import fresh_postgres
