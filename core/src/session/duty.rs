@@ -93,10 +93,11 @@ impl Duty {
         duty
     }
 
-    /// A new one of the same number would do as well: nobody else shares it, nobody waits, and no row
-    /// holds the message.
+    /// A new one of the same number would do as well: nobody else shares it, nobody waits, and neither a
+    /// client nor a row has the message.
     pub fn is_replaceable(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1 && !self.is_awaited() && !self.is_spooled()
+        let is_safe = self.is_done() || self.is_spooled();
+        Arc::strong_count(self) == 1 && !is_safe && !self.is_awaited()
     }
 
     /// `count` more envelopes carry the message.
@@ -238,6 +239,8 @@ mod tests {
         assert!(alone.is_replaceable() && !duty.is_replaceable());
         duty.release();
         assert!(duty.is_replaceable());
+        duty.done();
+        assert!(!duty.is_replaceable(), "one client has it, and no other one is to get it later");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::town::safe;
 use super::*;
+use crate::im::testing::key;
 use crate::session::Order;
 
 #[tokio::test]
@@ -24,6 +25,21 @@ async fn every_change_of_a_session_is_seen_on_the_other_nodes() {
     town.carry().await;
     assert!(two.sessions("juliet").is_empty());
     assert_eq!(safe(&two.bind("romeo/x")), 0);
+}
+
+#[tokio::test]
+async fn the_number_of_an_account_elsewhere_is_known_until_its_sessions_change() {
+    let (town, [one, two]) = Town::new().await;
+    let (mut romeo, mut juliet) = (one.bind("romeo/orchard"), two.online("juliet/x").await);
+    town.carry().await;
+    let key = key("romeo");
+    let number = || two.registry.select(key.host, "romeo", |_| Default::default()).unwrap().0;
+    assert_eq!(number(), None);
+    two.send(&mut juliet, &chat("romeo@hearth.example/orchard", "hi")).await;
+    assert_eq!(number(), Some(key.account));
+    one.send(&mut romeo, "<presence/>").await;
+    town.carry().await;
+    assert_eq!(number(), None, "it may have been created anew");
 }
 
 #[tokio::test]
