@@ -76,6 +76,15 @@ async fn another_resource_takes_what_the_first_could_not() {
     assert_eq!(bodies(&there), ["hi"]);
 }
 
+/// Her session ends with a message that her client has not acknowledged.
+async fn goes_elsewhere_with_the_same_id(town: &Town, site: &Site, juliet: Session) {
+    let taken: Vec<_> = envelopes(&juliet).into();
+    let id = taken[0].duty.as_ref().unwrap().id.to_string();
+    site.end(juliet, taken).await;
+    town.until("it is stored", async || !town.stored().await.is_empty()).await;
+    assert_eq!(town.stored().await, [(id, false)]);
+}
+
 #[tokio::test]
 async fn what_a_lost_session_had_not_acknowledged_goes_elsewhere_with_the_same_id() {
     let (town, [one, two]) = Town::new().await;
@@ -84,11 +93,7 @@ async fn what_a_lost_session_had_not_acknowledged_goes_elsewhere_with_the_same_i
     envelopes(&juliet);
     one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
     town.carry().await;
-    let taken: Vec<_> = envelopes(&juliet).into();
-    let id = taken[0].duty.as_ref().unwrap().id.to_string();
-    two.end(juliet, taken).await;
-    town.until("it is stored", async || !town.stored().await.is_empty()).await;
-    assert_eq!(town.stored().await, [(id, false)]);
+    goes_elsewhere_with_the_same_id(&town, &two, juliet).await;
 }
 
 #[tokio::test]
@@ -102,11 +107,7 @@ async fn a_copy_for_which_nobody_waits_goes_elsewhere_with_the_same_id() {
     one.router.route(message.with_from(jid("romeo@far.example/x")), &mut out);
     one.router.perform(&mut out).await;
     town.carry().await;
-    let taken: Vec<_> = envelopes(&juliet).into();
-    let id = taken[0].duty.as_ref().unwrap().id.to_string();
-    two.end(juliet, taken).await;
-    town.until("it is stored", async || !town.stored().await.is_empty()).await;
-    assert_eq!(town.stored().await, [(id, false)]);
+    goes_elsewhere_with_the_same_id(&town, &two, juliet).await;
 }
 
 #[tokio::test]
