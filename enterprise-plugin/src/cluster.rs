@@ -210,11 +210,13 @@ fn ways(driver: &Arc<OnceLock<Arc<NodeDriver>>>, wake: &Arc<Notify>) -> Ways {
 }
 
 impl Carry for Carrier<ClusterHost> {
+    type Sample = wire::Framed;
+
     fn hear(&self, from: Member, bytes: bytes::Bytes, now: Duration) {
         Carrier::hear(self, from, bytes, now);
     }
 
-    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<bytes::Bytes>)> {
+    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<wire::Framed>)> {
         Carrier::samples(self, now, flush)
     }
 }

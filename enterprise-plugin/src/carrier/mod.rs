@@ -30,7 +30,7 @@ use crate::tasks::Tasks;
 use keys::Keys;
 use peer::{Heard, Peer};
 use questions::Questions;
-use wire::{Ask, Message};
+use wire::{Ask, Framed, Message};
 
 pub use compare::Comparison;
 pub use seam::Seam;
@@ -144,7 +144,7 @@ impl<S: Seam> Carrier<S> {
 
     /// What is to be sent, and to whom. `flush`: acknowledgements too that may wait for company; to be
     /// set each 100 ms.
-    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Bytes>)> {
+    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Framed>)> {
         if flush {
             self.catch_up();
         }
@@ -193,7 +193,8 @@ impl<S: Seam> Carrier<S> {
             }
             _ => None,
         };
-        let envelopes: Vec<_> = messages.iter().filter_map(envelope).collect();
+        let mut envelopes = Vec::with_capacity(messages.len());
+        envelopes.extend(messages.iter().filter_map(envelope));
         if envelopes.is_empty() {
             return;
         }

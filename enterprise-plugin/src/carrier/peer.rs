@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hearth_plugin_api::cluster::{Delta, Envelope};
 
-use super::wire::{self, CONTROL, Joiner, LANES, Message, STANZAS};
+use super::wire::{self, CONTROL, Framed, Joiner, LANES, Message, STANZAS};
 use crate::lanes::{Inbox, Outbox, SAMPLE, Sample};
 
 /// Octets of stanzas that wait for a node at most.
@@ -110,7 +110,7 @@ impl Peer {
     }
 
     /// What is to be sent now. `flush`: acknowledgements too that may wait for company.
-    pub fn samples(&mut self, now: Duration, flush: bool) -> Vec<Bytes> {
+    pub fn samples(&mut self, now: Duration, flush: bool) -> Vec<Framed> {
         let mut all = Vec::new();
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             lane.outbox.tick(now);
@@ -122,7 +122,7 @@ impl Peer {
                 let (received, gap) = lane.inbox.received();
                 (lane.owed, lane.is_urgent) = (0, false);
                 let sample = Sample { first, received, gap, parcels };
-                all.push(wire::frame(self.version, number as u8, &sample));
+                all.push(Framed { version: self.version, lane: number as u8, sample });
             }
         }
         all
@@ -137,6 +137,7 @@ impl Peer {
         let mut heard = Heard { is_ready, ..Heard::default() };
         let received = lane.inbox.accept(sample);
         lane.is_urgent |= received.is_urgent;
+        heard.messages.reserve(received.parcels.len());
         for parcel in received.parcels {
             // An empty parcel is owed for too.
             lane.owed += parcel.len().max(1);

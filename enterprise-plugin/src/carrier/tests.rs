@@ -6,6 +6,7 @@ use hearth_plugin_api::testing::{FakeHost, block_on};
 use hearth_plugin_api::{Error, ErrorKind, cluster};
 
 use super::*;
+use crate::engine::Piece;
 use crate::membership::{self, Change};
 use crate::store;
 use crate::{Enterprise, protocol};
@@ -207,7 +208,7 @@ impl Net {
             let mut all = Vec::new();
             for (me, carrier, _) in self.nodes.iter().filter(|it| !self.dead.contains(&it.0.node)) {
                 for (to, samples) in carrier.samples(self.now, true) {
-                    all.extend(samples.into_iter().map(|bytes| (*me, to, bytes)));
+                    all.extend(samples.iter().map(|sample| (*me, to, sample.to_bytes())));
                 }
             }
             while !all.is_empty() {

@@ -8,6 +8,7 @@ use hearth_plugin_api::cluster::{Ack, Delta, Envelope, Outcome};
 use hearth_plugin_api::{Error, ErrorKind, json};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Piece;
 use crate::lanes::Sample;
 use crate::membership::Member;
 use crate::protocol;
@@ -107,12 +108,23 @@ impl From<TryGetError> for Unreadable {
     }
 }
 
-/// Frames the sample of a lane, for a node with which that version is spoken.
-pub fn frame(version: u32, lane: u8, sample: &Sample) -> Bytes {
-    let mut out = BytesMut::with_capacity(sample.octets() + 3);
-    out.put_slice(&[LANE, version as u8, lane]);
-    sample.encode(&mut out);
-    out.freeze()
+/// The sample of a lane, for a node with which that version is spoken.
+#[derive(Debug)]
+pub struct Framed {
+    pub version: u32,
+    pub lane: u8,
+    pub sample: Sample,
+}
+
+impl Piece for Framed {
+    fn octets(&self) -> usize {
+        self.sample.octets() + 3
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.put_slice(&[LANE, self.version as u8, self.lane]);
+        self.sample.encode(out);
+    }
 }
 
 /// The lane of a framed sample and the sample. Of a version that this one does not work with: none.
@@ -410,6 +422,10 @@ mod tests {
         }
     }
 
+    fn frame(version: u32, lane: u8, sample: Sample) -> Bytes {
+        Framed { version, lane, sample }.to_bytes()
+    }
+
     /// One of each kind.
     fn messages() -> Vec<Message> {
         let owner = Some(Member { node: 2, incarnation: 9 });
@@ -492,7 +508,7 @@ mod tests {
     fn a_sample_of_a_version_too_far_away_is_refused() {
         let (own, sample) = (protocol::own(), Sample { first: 7, ..Sample::default() });
         for version in [own, own - 1] {
-            let (lane, framed) = unframe(frame(version, STANZAS, &sample)).expect("ours");
+            let (lane, framed) = unframe(frame(version, STANZAS, sample.clone())).expect("ours");
             assert_eq!(
                 (lane, Sample::decode(framed)),
                 (1, Ok(sample.clone())),
@@ -500,7 +516,7 @@ mod tests {
             );
         }
         // The next version speaks ours to us.
-        assert_eq!(unframe(frame(own + 1, STANZAS, &sample)), Err(Unreadable));
+        assert_eq!(unframe(frame(own + 1, STANZAS, sample)), Err(Unreadable));
     }
 
     #[test]
@@ -524,7 +540,7 @@ mod tests {
         let all = messages().into_iter().map(|message| message.encode());
         let sample = |message: Bytes| {
             let parcels = vec![parcels(message.clone()).concat().into(), message];
-            frame(1, CONTROL, &Sample { parcels, ..Sample::default() })
+            frame(1, CONTROL, Sample { parcels, ..Sample::default() })
         };
         let all: Vec<_> = all.flat_map(|message| [sample(message.clone()), message]).collect();
         let damage =
@@ -551,9 +567,9 @@ mod tests {
             if let Ok((lane, sample)) = unframe(octets.clone())
                 && let Ok(sample) = Sample::decode(sample)
             {
-                let mut again = BytesMut::new();
+                let mut again = Vec::new();
                 sample.encode(&mut again);
-                prop_assert_eq!(Sample::decode(again.freeze()), Ok(sample.clone()));
+                prop_assert_eq!(Sample::decode(again.into()), Ok(sample.clone()));
                 let heard = Peer::new(1).hear(lane, sample.clone(), std::time::Duration::ZERO);
                 prop_assert!(heard.messages.len() + heard.unreadable <= sample.parcels.len());
             }

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use hearth_plugin_api::Result;
 
-use super::{Ear, Engine, Event, Open};
+use super::{Ear, Engine, Event, Open, Piece};
 use crate::membership::{Member, NodeRow};
 
 /// Where the nodes meet.
@@ -87,13 +86,14 @@ impl Open for Hub {
 }
 
 impl Engine for Local {
-    fn send(&self, to: Member, samples: &[Bytes]) {
+    fn send(&self, to: Member, samples: &[impl Piece]) {
         let mut state = self.hub.state();
         if state.is_cut(self.me, to) || !state.queues.contains_key(&self.me) {
             return;
         }
         if let Some(queue) = state.queues.get_mut(&to) {
-            let sample = |bytes: &Bytes| Event::Sample { from: self.me, bytes: bytes.clone() };
+            let sample =
+                |sample: &_| Event::Sample { from: self.me, bytes: Piece::to_bytes(sample) };
             queue.extend(samples.iter().map(sample));
         }
     }
@@ -139,6 +139,8 @@ fn ordered(a: u32, b: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

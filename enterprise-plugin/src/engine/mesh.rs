@@ -21,12 +21,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use hearth_plugin_api::Result;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::{Ear, Engine, Event, Open};
+use super::{Ear, Engine, Event, Open, Piece};
 use crate::authority::Identity;
 use crate::membership::{Member, NodeRow};
 pub use hearing::Hearing;
@@ -114,7 +113,7 @@ async fn serve(shared: Arc<Shared>, ends: Ends, listener: TcpListener) {
 }
 
 impl Engine for MeshNode {
-    fn send(&self, to: Member, samples: &[Bytes]) {
+    fn send(&self, to: Member, samples: &[impl Piece]) {
         self.shared.send(to, samples);
     }
 

@@ -41,10 +41,34 @@ pub trait Ear: Send + Sync + 'static {
     fn wake(&self);
 }
 
+/// What is sent in one piece. It may lie in several until it is written where it leaves.
+pub trait Piece {
+    fn octets(&self) -> usize;
+
+    /// Appends it.
+    fn write(&self, out: &mut Vec<u8>);
+
+    fn to_bytes(&self) -> Bytes {
+        let mut out = Vec::with_capacity(self.octets());
+        self.write(&mut out);
+        out.into()
+    }
+}
+
+impl Piece for Bytes {
+    fn octets(&self) -> usize {
+        self.len()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
 /// One node's end. Opened for one incarnation; another one opens anew.
 pub trait Engine: Send + Sync + 'static {
     /// Sends samples, or drops them: there is no link, or its queue is full.
-    fn send(&self, to: Member, samples: &[Bytes]);
+    fn send(&self, to: Member, samples: &[impl Piece]);
 
     /// What happened since the last call, in order.
     fn events(&self) -> Vec<Event>;

@@ -10,6 +10,9 @@ use super::{SAMPLE, WINDOW};
 /// The receiver is taken to have lost what it has not acknowledged after this time without progress.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Parcels for which a sample has room at first.
+const MANY: usize = 256;
+
 /// What waits to be sent, and what was sent and is not acknowledged.
 #[derive(Debug)]
 pub struct Outbox {
@@ -73,7 +76,8 @@ impl Outbox {
     /// waits or the window is full.
     pub fn pack(&mut self, now: Duration) -> (u64, Vec<Bytes>) {
         let first = self.base + self.sent as u64;
-        let (mut packed, mut octets) = (Vec::new(), 0);
+        let waiting = self.parcels.len() - self.sent;
+        let (mut packed, mut octets) = (Vec::with_capacity(waiting.min(MANY)), 0);
         while let Some(parcel) = self.parcels.get(self.sent) {
             let size = parcel.len();
             let fits = packed.is_empty() || octets + size <= SAMPLE;

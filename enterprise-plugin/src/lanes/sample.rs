@@ -1,6 +1,6 @@
 //! What crosses a link in one piece.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
 /// Parcels with their place in the lane, and what the sender has received on the lane towards it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -28,7 +28,7 @@ impl Sample {
         HEAD + self.parcels.iter().map(|parcel| parcel.len() + 4).sum::<usize>()
     }
 
-    pub fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64(self.first);
         out.put_u64(self.received);
         out.put_u8(self.gap.into());
@@ -46,8 +46,10 @@ impl Sample {
             return Err(error);
         }
         let (first, received, flags) = (input.get_u64(), input.get_u64(), input.get_u8());
-        let mut parcels = Vec::new();
-        for _ in 0..input.get_u32() {
+        let count = input.get_u32() as usize;
+        // However many it says: each has its length before it.
+        let mut parcels = Vec::with_capacity(count.min(input.len() / 4));
+        for _ in 0..count {
             let length = input.try_get_u32().map_err(|_| error)? as usize;
             if input.len() < length {
                 return Err(error);

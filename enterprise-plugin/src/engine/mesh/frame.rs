@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::super::Piece;
 use crate::membership::Member;
 
 /// Octets of a frame; a sample has less.
@@ -27,7 +28,7 @@ pub struct Hello {
 impl Hello {
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
-        put(&serde_json::to_vec(self)?, &mut out);
+        put(&Bytes::from(serde_json::to_vec(self)?), &mut out);
         Ok(out)
     }
 
@@ -41,10 +42,11 @@ impl Hello {
 }
 
 /// Appends a frame.
-pub fn put(payload: &[u8], out: &mut Vec<u8>) {
+pub fn put(payload: &impl Piece, out: &mut Vec<u8>) {
+    out.reserve(4 + payload.octets());
     // A longer one ends the connection at the other end.
-    out.put_u32(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-    out.extend_from_slice(payload);
+    out.put_u32(u32::try_from(payload.octets()).unwrap_or(u32::MAX));
+    payload.write(out);
 }
 
 /// Takes frames out of what came.
@@ -98,7 +100,7 @@ mod tests {
     fn frames_come_as_they_were_put() {
         let mut octets = Vec::new();
         for payload in [&b"one"[..], b"", &[7; 200_000]] {
-            put(payload, &mut octets);
+            put(&Bytes::copy_from_slice(payload), &mut octets);
         }
         assert_eq!(taken(&octets).0, [&b"one"[..], b"", &[7; 200_000]]);
         assert_eq!(taken(&octets[..octets.len() - 1]).0.len(), 2);
@@ -112,7 +114,7 @@ mod tests {
             (0, io::ErrorKind::InvalidData)
         );
         let mut long = Vec::new();
-        put(&[b' '; HELLO + 1], &mut long);
+        put(&Bytes::from(vec![b' '; HELLO + 1]), &mut long);
         let refused = Hello::read(&mut &long[..]).await.expect_err("too long");
         assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
     }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
+use super::super::Piece;
 use super::frame;
 use super::{KEEP_ALIVE, LEASE};
 
@@ -44,7 +45,7 @@ impl Line {
     }
 
     /// Says something, from any thread, or drops it. Nothing passes what waits.
-    pub fn say(&self, samples: &[Bytes]) {
+    pub fn say(&self, samples: &[impl Piece]) {
         let mut writing = self.writing();
         if writing.out.len() - writing.written >= WAITING {
             return;

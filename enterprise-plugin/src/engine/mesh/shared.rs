@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::super::{Ear, Event};
+use super::super::{Ear, Event, Piece};
 use super::Watch;
 use super::hearing::Hearing;
 use super::line::Line;
@@ -81,7 +81,7 @@ impl Shared {
     }
 
     /// Sends samples, or drops them.
-    pub fn send(&self, to: Member, samples: &[Bytes]) {
+    pub fn send(&self, to: Member, samples: &[impl Piece]) {
         let line = self.state().calls.get(&to).cloned().flatten();
         if let Some(line) = line {
             line.say(samples);

@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use hearth_plugin_api::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
@@ -138,7 +139,7 @@ fn large_samples_arrive_whole_and_in_order() {
     two.sees(&one);
     let sizes = [1, 70_000, 2_000_000, 0, 5];
     for size in sizes {
-        two.link.send(one.row.member, &[vec![b'x'; size].into()]);
+        two.link.send(one.row.member, &[Bytes::from(vec![b'x'; size])]);
     }
     two.link.send(one.row.member, &[Bytes::from_static(b"last")]);
     let is_last = |event: &Event| matches!(event, Event::Sample { bytes, .. } if bytes == "last");

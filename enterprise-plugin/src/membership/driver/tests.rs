@@ -38,6 +38,8 @@ impl Core for Arc<Told> {
 }
 
 impl Carry for Arc<Told> {
+    type Sample = Bytes;
+
     fn hear(&self, from: Member, bytes: Bytes, _: Duration) {
         self.heard.lock().expect("no panic").push((from, bytes));
     }
