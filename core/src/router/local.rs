@@ -78,9 +78,7 @@ impl Router {
 
     fn mail(self: &Arc<Self>, mail: Mail, out: &mut Out) {
         let local = mail.to.local().unwrap_or_default();
-        let choose = |entries: &[Entry]| choose(entries, mail.to.resource(), mail.kind);
-        let online = self.registry.select(mail.host, local, choose);
-        let (known, entries) = online.unwrap_or_default();
+        let (known, entries) = self.online(&mail);
         let account = match known {
             Some(account) => Some(account),
             None => match self.directory.peek(mail.host, local) {
@@ -90,7 +88,7 @@ impl Router {
                     }
                     account
                 }
-                None => return self.find_account(entries, mail, out),
+                None => return self.find_account(mail, out),
             },
         };
         match account {
@@ -100,14 +98,23 @@ impl Router {
         }
     }
 
+    /// The number of the account, if it is known, and the sessions that take the message.
+    fn online(&self, mail: &Mail) -> (Option<AccountId>, Entries) {
+        let local = mail.to.local().unwrap_or_default();
+        let choose = |entries: &[Entry]| choose(entries, mail.to.resource(), mail.kind);
+        self.registry.select(mail.host, local, choose).unwrap_or_default()
+    }
+
     /// The account is not in the cache: asks the database, then goes on.
-    fn find_account(self: &Arc<Self>, entries: Entries, mail: Mail, out: &mut Out) {
+    fn find_account(self: &Arc<Self>, mail: Mail, out: &mut Out) {
         let router = self.clone();
         out.wait(async move {
             let mut out = Out::default();
             let local = mail.to.local().unwrap_or_default();
             match router.directory.find(mail.host, local).await {
                 Ok(Some(account)) => {
+                    // Somebody may have come or gone meanwhile: what is sent next goes there, too.
+                    let (_, entries) = router.online(&mail);
                     router.mail_account(account, entries, mail, &mut out);
                 }
                 Ok(None) => router.refuse_mail(&mail, Condition::ServiceUnavailable, &mut out),

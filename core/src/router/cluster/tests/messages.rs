@@ -60,6 +60,22 @@ async fn a_message_for_somebody_who_has_just_gone_is_kept_for_him() {
 }
 
 #[tokio::test]
+async fn who_comes_while_the_account_is_looked_up_gets_the_message() {
+    let (town, [one, _two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    let mut out = crate::router::Out::default();
+    let message = stanza(&chat("juliet@hearth.example/y", "hi"));
+    one.router.from_session(&mut romeo, message, &mut out);
+    assert!(one.router.perform_now(&mut out), "the account is not in the cache");
+    let juliet = one.online("juliet/y").await;
+    inbox(&juliet);
+    let work = out.work.pop_front().unwrap();
+    let caused = work.await;
+    assert_eq!((caused.deliveries.len(), caused.work.len()), (1, 0), "it is not stored first");
+    assert!(town.stored().await.is_empty());
+}
+
+#[tokio::test]
 async fn another_resource_takes_what_the_first_could_not() {
     let (town, [one, two]) = Town::new().await;
     let mut romeo = one.online("romeo/x").await;
