@@ -252,7 +252,7 @@ pub struct Directory {
     pub sessions: RVec<DeltaBuf>,
 }
 
-/// One encoded stanza on its way to another node. See [`crate::cluster`].
+/// Encoded stanzas on their way to another node. See [`crate::cluster`].
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct Envelope<'a> {
@@ -268,7 +268,7 @@ pub struct Envelope<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The origin's number for the envelope.
+    /// The origin's number for the envelope, or core's for a stanza in it.
     pub ticket: u64,
     /// 0 a client has it, 1 it is committed to the database, 2 the destination could not and the
     /// origin must resolve it again.

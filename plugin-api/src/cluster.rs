@@ -125,23 +125,24 @@ pub enum Outcome {
     Refused,
 }
 
-/// The delivery's acknowledgement of one envelope.
+/// The delivery's acknowledgement of an envelope, or of one stanza in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack {
-    /// The origin's number for the envelope.
+    /// The origin's number for the envelope, or one that core at the destination has made of it for one of
+    /// its stanzas. Only the origin's core reads it.
     pub ticket: u64,
     /// What became of it.
     pub outcome: Outcome,
 }
 
-/// One encoded stanza on its way. What is in `bytes` is core's.
+/// Encoded stanzas on their way, one or some. What is in `bytes` is core's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// Envelopes with the same node and lane keep their order.
     pub lane: u32,
     /// The origin's number for it; 0 when nobody waits for the delivery.
     pub ticket: u64,
-    /// Version byte first.
+    /// Core's, in the form of its version.
     pub bytes: &'a [u8],
 }
 

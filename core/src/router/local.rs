@@ -249,10 +249,12 @@ fn most_available(entries: &[Entry]) -> Entries {
     takers(entries).filter(|entry| Some(entry.priority()) == highest).cloned().collect()
 }
 
-/// One envelope to a client without XEP-0198 is its message's only holder, and needs no duty.
+/// One envelope to a client without XEP-0198, or to another node, is its message's only holder, and needs
+/// no duty.
 fn needs_duty(entries: &Entries) -> bool {
     match entries.as_slice() {
         [Entry::Local(session)] => session.watermark().is_some(),
+        [Entry::Remote(_)] => false,
         _ => true,
     }
 }

@@ -225,6 +225,8 @@ impl Router {
                 let session = match to {
                     To::Session(Entry::Local(session)) => session,
                     To::Session(Entry::Remote(session)) => {
+                        // Mostly, the others are for other nodes, too.
+                        far.reserve(1 + deliveries.len());
                         far.push((Far::Session(session), envelope));
                         continue;
                     }

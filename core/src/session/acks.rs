@@ -20,10 +20,10 @@ pub enum Outcome {
     Refused,
 }
 
-/// The delivery's acknowledgement of one envelope.
+/// The delivery's acknowledgement of an envelope, or of one letter in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The origin's number for the envelope.
+    /// The origin's number for it.
     pub ticket: u64,
     pub outcome: Outcome,
 }
@@ -44,7 +44,7 @@ pub struct Acks {
 impl Acks {
     pub fn add(&self, origin: Node, ack: Ack) {
         let mut waiting = self.waiting.lock();
-        waiting.entry(origin).or_default().push(ack);
+        waiting.entry(origin).or_insert_with(|| Vec::with_capacity(MANY)).push(ack);
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         drop(waiting);
         if before + 1 == MANY || !self.is_awaited.swap(true, Ordering::AcqRel) {
@@ -76,18 +76,25 @@ impl Acks {
     }
 }
 
+/// Tells one node what became here of its messages. Those that came together share it: a counter on which
+/// all threads count would go from one processor to the other with each message.
+#[derive(Debug)]
+pub struct Teller {
+    pub origin: Node,
+    pub acks: Arc<Acks>,
+}
+
 /// The copy that another node keeps of a message.
 #[derive(Clone, Debug)]
 pub struct Ticket {
-    pub origin: Node,
+    pub teller: Arc<Teller>,
     /// The origin's number for it.
     pub number: u64,
-    pub acks: Arc<Acks>,
 }
 
 impl Ticket {
     pub fn tell(&self, outcome: Outcome) {
-        self.acks.add(self.origin, Ack { ticket: self.number, outcome });
+        self.teller.acks.add(self.teller.origin, Ack { ticket: self.number, outcome });
     }
 }
 

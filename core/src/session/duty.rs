@@ -140,14 +140,6 @@ impl Duty {
         }
     }
 
-    /// The copy that another node keeps, as long as it was not told.
-    pub fn ticket(&self) -> Option<&Ticket> {
-        match &self.waiting {
-            Some(Waiting::Origin(ticket)) if self.is_awaited() => Some(ticket),
-            _ => None,
-        }
-    }
-
     fn settle(&self, outcome: Outcome) {
         let Some(waiting) = &self.waiting else { return };
         if self.released.swap(true, Ordering::AcqRel) {

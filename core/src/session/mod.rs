@@ -28,7 +28,7 @@ pub mod resume;
 pub mod roster;
 pub mod watermark;
 
-pub use acks::{Ack, Acks, Outcome, Ticket};
+pub use acks::{Ack, Acks, Outcome, Teller, Ticket};
 pub use duty::{Duty, Pending};
 pub use ended::Ended;
 pub use mailbox::{CloseReason, Envelope, Mailbox, Order, ToOverride};

@@ -1,6 +1,6 @@
-//! How a stanza travels between nodes. Addresses are prepared, and the children are the canonical octets:
-//! each was read strictly where it came in, and nodes know each other by certificate. All the rest is
-//! checked.
+//! How stanzas travel between nodes: as letters, one behind the other. Addresses are prepared, and the children
+//! are the canonical octets: each was read strictly where it came in, and nodes know each other by certificate.
+//! All the rest is checked.
 
 use std::cell::Cell;
 
@@ -13,24 +13,25 @@ use crate::jid::{Jid, JidError};
 use crate::session::ToOverride;
 use crate::stanza::{Head, IqType, Kind, MessageType, Payload, PresenceType, Stanza};
 
-/// The first octet of every envelope.
+/// The first octet of every letter.
 const VERSION: u8 = 1;
 /// Bits of the second octet.
 const OWN_ADDRESS: u8 = 1;
 const HAS_ID: u8 = 2;
 
-/// Octets of an envelope's head, as a guess.
+/// Octets of a letter's head, as a guess.
 const HEAD: usize = 256;
-/// Octets for envelopes for which a thread has room at a time. Whoever keeps one of them for long holds up
+/// Octets for letters for which a thread has room at a time. Whoever keeps one of them for long holds up
 /// so much memory.
-const ROOM_SIZE: usize = 4 * 1024;
+const ROOM_SIZE: usize = 8 * 1024;
 
 thread_local! {
-    /// Envelopes are written here one after the other, so that none needs memory of its own.
+    /// Letters are written here one after the other, so that none needs memory of its own, and those of one
+    /// envelope need not be moved.
     static ROOM: Cell<BytesMut> = Cell::default();
 }
 
-/// Recipients that one envelope may name.
+/// Recipients that one letter may name.
 pub const MAX_RECIPIENTS: usize = 500;
 
 /// The kinds by the number that stands for them: only ever add to the end.
@@ -54,16 +55,14 @@ const KINDS: [Kind; 17] = [
     Kind::Iq(IqType::Error),
 ];
 
-/// Why octets are no envelope: the other node's fault.
+/// Why octets are no letter: the other node's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    #[error("the envelope is of version {0}, which this server does not know")]
+    #[error("the letter is of version {0}, which this server does not know")]
     Version(u8),
-    #[error("the envelope ends too early")]
+    #[error("the letter ends too early")]
     Truncated,
-    #[error("something follows the envelope")]
-    Trailing,
-    #[error("the envelope's {0} is not valid")]
+    #[error("the letter's {0} is not valid")]
     Invalid(&'static str),
 }
 
@@ -84,7 +83,7 @@ pub fn encode<'j>(
     to: ToOverride,
     id: Option<StanzaId>,
     stanza: &Stanza,
-) -> Bytes {
+) -> BytesMut {
     let mut out = ROOM.take();
     if out.capacity() < stanza.payload.bytes.len() + HEAD {
         out.reserve(ROOM_SIZE.max(stanza.payload.bytes.len() + HEAD));
@@ -113,9 +112,9 @@ pub fn encode<'j>(
     let appended = stanza.appended.as_deref().map(Vec::as_slice).unwrap_or_default();
     number(&mut out, appended.len() as u64);
     appended.iter().for_each(|child| text(&mut out, child));
-    let envelope = out.split().freeze();
+    let letter = out.split();
     ROOM.set(out);
-    envelope
+    letter
 }
 
 /// LEB128.
@@ -143,15 +142,15 @@ fn maybe(out: &mut BytesMut, value: Option<&str>) {
     }
 }
 
-/// The addresses of the envelope before: those of one conversation follow each other.
+/// The addresses of the letter before: those of one conversation follow each other.
 #[derive(Debug, Default)]
 pub struct Before {
     recipient: Option<Jid>,
     from: Option<Jid>,
 }
 
-/// Reads what [`encode`] wrote.
-pub fn decode(octets: &[u8], before: &mut Before) -> Result<Letter, CodecError> {
+/// Takes what [`encode`] wrote off the front of `octets`. After an error what follows cannot be read.
+pub fn decode(octets: &mut &[u8], before: &mut Before) -> Result<Letter, CodecError> {
     let mut reader = Reader(octets);
     match reader.octet()? {
         VERSION => {}
@@ -173,9 +172,7 @@ pub fn decode(octets: &[u8], before: &mut Before) -> Result<Letter, CodecError> 
     before.recipient = recipients.last().cloned();
     let stanza = reader.stanza(&before.recipient, &before.from)?;
     before.from.clone_from(&stanza.head.from);
-    if !reader.0.is_empty() {
-        return Err(CodecError::Trailing);
-    }
+    *octets = reader.0;
     Ok(Letter { recipients, to, id, stanza })
 }
 

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use super::codec::{self, Before, Letter};
+use super::copies::{self, LETTERS};
 use super::nodes::Nodes;
 use super::{Ack, Node, Outcome, Parcel};
 use crate::jid::Jid;
 use crate::router::{MAX_HOPS, Out, Router};
 use crate::session::registry::Entries;
-use crate::session::{Duty, Entry, Envelope, Ticket, ToOverride};
+use crate::session::{Duty, Entry, Envelope, Teller, Ticket, ToOverride};
 use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza};
 
 const UNAVAILABLE: Kind = Kind::Presence(PresenceType::Unavailable);
@@ -30,38 +31,27 @@ impl Nodes {
         let Some(router) = self.router() else { return };
         let mut post = Post { nodes: self, router, from, last: None, out: Out::default() };
         let mut before = Before::default();
+        let teller = Arc::new(Teller { origin: from, acks: self.acks.clone() });
         for parcel in parcels {
-            let ticket = (parcel.ticket != 0).then(|| self.ticket(from, parcel.ticket));
-            match codec::decode(parcel.bytes, &mut before) {
-                Ok(letter) => post.open(letter, ticket),
-                Err(error) => {
-                    tracing::error!(?from, %error, "an envelope of another node is refused");
-                    refuse(ticket);
-                }
-            }
+            post.unpack(parcel, &teller, &mut before);
         }
         self.perform(&post.router, post.out);
-    }
-
-    /// The copy that `origin` keeps under `number`.
-    pub fn ticket(&self, origin: Node, number: u64) -> Ticket {
-        Ticket { origin, number, acks: self.acks.clone() }
     }
 
     /// Takes what became of parcels that this node sent.
     pub fn acknowledged(&self, _from: Node, acks: &[Ack]) {
         let Some(router) = self.router() else { return };
         let mut out = Out::default();
-        for (outcome, kept) in self.outbox.settle(acks) {
+        for (outcome, copy) in self.outbox.settle(acks) {
             match outcome {
                 Outcome::Delivered => {
-                    if let Some((owner, id)) = kept.delivered() {
+                    if let Some((owner, id)) = copy.delivered() {
                         router.im.spooled_elsewhere(&owner, id, &mut out);
                     }
                 }
-                Outcome::Committed => kept.committed(),
+                Outcome::Committed => copy.committed(),
                 Outcome::Refused => {
-                    out.returned.extend(kept.returned().map(|envelope| (None, envelope)));
+                    out.returned.extend(copy.returned().map(|envelope| (None, envelope)));
                 }
             }
         }
@@ -77,6 +67,30 @@ impl Nodes {
 }
 
 impl Post<'_> {
+    /// Opens the letters of an envelope. Those from the first one that cannot be read are refused, however many
+    /// they are.
+    fn unpack(&mut self, parcel: &Parcel<'_>, teller: &Arc<Teller>, before: &mut Before) {
+        let (from, mut octets) = (self.from, parcel.bytes);
+        let ticket = |letter| {
+            let number = copies::of_letter(parcel.ticket, letter);
+            (parcel.ticket != 0).then(|| Ticket { teller: teller.clone(), number })
+        };
+        for letter in 0..LETTERS {
+            match codec::decode(&mut octets, before) {
+                Ok(it) => self.open(it, ticket(letter)),
+                Err(error) => {
+                    tracing::error!(?from, %error, "what another node sent is refused");
+                    let rest = (letter..LETTERS).filter_map(ticket);
+                    return rest.for_each(|ticket| ticket.tell(Outcome::Refused));
+                }
+            }
+            if octets.is_empty() {
+                return;
+            }
+        }
+        tracing::error!(?from, "another node sent more letters than an envelope may hold");
+    }
+
     fn open(&mut self, letter: Letter, ticket: Option<Ticket>) {
         let Letter { recipients, to, id, mut stanza } = letter;
         stanza.hops = stanza.hops.saturating_add(1);
@@ -165,11 +179,5 @@ fn hand_out(entries: &Entries, to: ToOverride, stanza: Stanza, out: &mut Out) {
         if may_go_on || matches!(entry, Entry::Local(_)) {
             out.send(entry, Envelope { stanza: stanza.clone(), to, duty: None });
         }
-    }
-}
-
-fn refuse(ticket: Option<Ticket>) {
-    if let Some(ticket) = ticket {
-        ticket.tell(Outcome::Refused);
     }
 }

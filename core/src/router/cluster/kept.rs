@@ -1,40 +1,103 @@
-//! A message until its destination says what became of it.
+//! Messages until their destination says what became of them.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::Outcome;
 use super::codec::{self, Before, Letter};
 use crate::clock::StanzaId;
 use crate::jid::Jid;
 use crate::session::{Duty, Envelope, Node, RemoteSession};
 
-/// A durable message that is with another node. Mostly it is delivered there and forgotten here, so it is
-/// kept as it was sent, where that lies beside others: a stanza lies in many pieces, and each has left the
-/// processor's cache by then.
+/// The durable messages of one envelope that is with another node. Mostly they are delivered there and
+/// forgotten here, so they are kept as they were sent, where they lie beside each other: a stanza lies in
+/// many pieces, and each has left the processor's cache by then.
 pub(super) struct Kept {
-    sessions: SmallVec<[Arc<RemoteSession>; 1]>,
+    node: Node,
     octets: Bytes,
+    letters: SmallVec<[Held; 1]>,
+    /// Letters of which nobody has told.
+    open: usize,
+}
+
+/// What is kept of one letter beside its octets.
+pub(super) struct Held {
+    /// Where it begins.
+    at: usize,
+    /// Nobody any more once it was told what became of it.
+    sessions: SmallVec<[Arc<RemoteSession>; 1]>,
     /// `None`: nobody would miss it, and there will be a new one of its number.
     duty: Option<Arc<Duty>>,
 }
 
-impl Kept {
-    /// `octets` are the envelope of this duty for the sessions.
+/// One message, once it is known what became of it.
+pub(super) struct Copy {
+    /// The letter, and those behind it.
+    octets: Bytes,
+    sessions: SmallVec<[Arc<RemoteSession>; 1]>,
+    duty: Option<Arc<Duty>>,
+}
+
+impl Held {
     pub fn new(
+        at: usize,
         sessions: SmallVec<[Arc<RemoteSession>; 1]>,
-        octets: Bytes,
-        duty: Arc<Duty>,
-    ) -> Kept {
-        let duty = (!duty.is_replaceable()).then_some(duty);
-        Kept { sessions, octets, duty }
+        duty: Option<Arc<Duty>>,
+    ) -> Held {
+        Held { at, sessions, duty: duty.filter(|duty| !duty.is_replaceable()) }
+    }
+
+    fn take(&mut self, octets: &Bytes, is_needed: impl Fn(&Held) -> bool) -> Option<Copy> {
+        let (is_needed, sessions) = (is_needed(self), mem::take(&mut self.sessions));
+        is_needed.then(|| Copy {
+            octets: octets.slice(self.at..),
+            sessions,
+            duty: self.duty.take(),
+        })
+    }
+}
+
+impl Kept {
+    /// `octets` are the envelope with these letters, for sessions of `node`.
+    pub fn new(node: Node, octets: Bytes, letters: SmallVec<[Held; 1]>) -> Kept {
+        let open = letters.len();
+        Kept { node, octets, letters, open }
     }
 
     pub fn node(&self) -> Node {
-        self.sessions[0].node
+        self.node
     }
 
+    /// How many letters nobody has told of.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Somebody tells what became of a letter, or of all of which nobody has told. Gives those about which
+    /// something is to be done.
+    pub fn told(&mut self, letter: Option<usize>, outcome: Outcome) -> SmallVec<[Copy; 1]> {
+        let told = letter.map_or(0..self.letters.len(), |letter| letter..letter + 1);
+        let letters = self.letters.get_mut(told).unwrap_or_default();
+        let letters = letters.iter_mut().filter(|held| !held.sessions.is_empty());
+        let is_needed = |held: &Held| outcome == Outcome::Refused || held.duty.is_some();
+        let mut copies = SmallVec::new();
+        for held in letters {
+            self.open -= 1;
+            copies.extend(held.take(&self.octets, is_needed));
+        }
+        copies
+    }
+
+    /// All of which nobody has told.
+    pub fn into_copies(mut self) -> SmallVec<[Copy; 1]> {
+        self.told(None, Outcome::Refused)
+    }
+}
+
+impl Copy {
     /// A client has it. If a row of the offline table is to be removed now: whose, and its number.
     pub fn delivered(&self) -> Option<(Jid, StanzaId)> {
         let duty = self.duty.as_ref().filter(|duty| duty.done())?;
@@ -74,7 +137,7 @@ impl Kept {
     }
 
     fn letter(&self) -> Option<Letter> {
-        let letter = codec::decode(&self.octets, &mut Before::default());
+        let letter = codec::decode(&mut &self.octets[..], &mut Before::default());
         letter.inspect_err(|error| tracing::error!(%error, "a copy cannot be read: a bug")).ok()
     }
 }

@@ -14,6 +14,7 @@ mod kept;
 mod keys;
 mod nodes;
 mod outbox;
+mod packing;
 #[cfg(test)]
 mod tests;
 
@@ -34,14 +35,13 @@ pub enum Queued {
     Gone,
 }
 
-/// One encoded envelope on its way.
+/// One envelope on its way: some letters of [`codec`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parcel<'a> {
     /// Parcels with the same node and lane keep their order.
     pub lane: u32,
-    /// The origin's number for it; 0 when nobody waits for the delivery.
+    /// The origin's number for it, from which each letter has its own; 0 when nobody waits for the delivery.
     pub ticket: u64,
-    /// Version octet first.
     pub bytes: &'a [u8],
 }
 

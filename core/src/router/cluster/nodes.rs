@@ -288,7 +288,7 @@ impl Nodes {
         if now >= told + RIDE || self.acks.are_many() {
             self.tell_outcomes();
         }
-        self.outbox.send((&*link.cluster, &others), far, now, out);
+        self.outbox.send((&*link.cluster, &others), far, &self.clock, out);
         if self.outbox.is_waiting() {
             self.wake.notify_one();
         }

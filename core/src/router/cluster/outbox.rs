@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::codec::{self, MAX_RECIPIENTS};
-use super::copies::Copies;
-use super::kept::Kept;
-use super::{Ack, Cluster, Outcome, Parcel, Queued};
+use super::copies::{self, Copies};
+use super::kept::{Copy, Kept};
+use super::packing::{Group, Packed, Sending, Stays};
+use super::{Ack, Cluster, Outcome, Queued};
+use crate::clock::Clock;
 use crate::jid::Jid;
 use crate::router::{Out, bounce};
 use crate::session::{Envelope, Node, RemoteSession};
@@ -54,14 +54,6 @@ struct Parked {
     octets: usize,
 }
 
-struct Packed {
-    lane: u32,
-    ticket: u64,
-    bytes: Bytes,
-    /// What is not durable goes back as it is.
-    stanza: Option<Envelope>,
-}
-
 /// An IQ request, seen from its answer.
 #[derive(PartialEq, Eq, Hash)]
 struct Request {
@@ -70,129 +62,62 @@ struct Request {
     id: CompactString,
 }
 
-/// One stanza for sessions of one node.
-struct Group {
-    sessions: SmallVec<[Arc<RemoteSession>; 1]>,
-    envelope: Envelope,
-}
-
-impl Group {
-    fn brings(&self, stanza: &Arc<Stanza>) -> bool {
-        Arc::ptr_eq(&self.envelope.stanza, stanza)
-    }
-
-    fn takes(&self, session: &RemoteSession, envelope: &Envelope) -> bool {
-        self.brings(&envelope.stanza)
-            && self.sessions[0].node == session.node
-            && self.sessions.len() < MAX_RECIPIENTS
-            && self.envelope.to == envelope.to
-            && self.envelope.duty.is_some() == envelope.duty.is_some()
-    }
-
-    fn encode(&self) -> Bytes {
-        let Envelope { stanza, to, duty } = &self.envelope;
-        let id = duty.as_ref().map(|duty| duty.id);
-        let addresses = self.sessions.iter().map(|session| &session.jid);
-        codec::encode(addresses, *to, id, stanza)
-    }
-
-    /// Two for half of the sessions each; the envelope when there is but one.
-    fn halve(mut self) -> Result<[Group; 2], Envelope> {
-        if self.sessions.len() < 2 {
-            return Err(self.envelope);
-        }
-        let sessions = self.sessions.drain(self.sessions.len() / 2..).collect();
-        let other = Group { sessions, envelope: self.envelope.clone() };
-        Ok([self, other])
-    }
-}
-
 impl Outbox {
     /// Sends everything, each stanza once per node. What could not be sent goes back.
     pub fn send(
         &self,
         (cluster, others): (&dyn Cluster, &[Node]),
         far: Vec<(Far, Envelope)>,
-        now: Duration,
+        clock: &Clock,
         out: &mut Out,
     ) {
+        let mut sending = Sending::new(clock, cluster.largest(), far.len());
         // Of one stanza, for nodes that are few: the recipients of a fan-out follow each other.
         let mut groups: SmallVec<[Group; 2]> = SmallVec::new();
         for (to, envelope) in far {
             if groups.first().is_some_and(|group| !group.brings(&envelope.stanza)) {
-                groups.drain(..).for_each(|group| self.send_group(cluster, group, now, out));
+                groups.drain(..).for_each(|group| sending.add(group, out));
             }
             let session = match to {
                 Far::Session(session) => session,
                 Far::Accounts(accounts) => {
-                    if !self.tell_nodes(cluster, others, &accounts, &envelope) {
+                    if !sending.add_for(others, &accounts, &envelope) {
                         bounce::too_large(envelope, out);
                     }
                     continue;
                 }
             };
             match groups.iter_mut().rev().find(|group| group.takes(&session, &envelope)) {
-                Some(group) => group.sessions.push(session),
-                None => {
-                    groups.push(Group { sessions: SmallVec::from_elem(session, 1), envelope });
-                }
+                Some(group) => group.push(session),
+                None => groups.push(Group::new(session, envelope)),
             }
         }
-        groups.into_iter().for_each(|group| self.send_group(cluster, group, now, out));
+        groups.into_iter().for_each(|group| sending.add(group, out));
+        for (node, packed) in sending.into_posts() {
+            for packed in packed {
+                // Before it is sent: the answer may be faster than we.
+                let packed = self.expect(node, packed, clock);
+                let unsent = self.queue(cluster, node, packed).map(|packed| self.give_back(packed));
+                let unsent = unsent.into_iter().flatten();
+                out.returned.extend(unsent.map(|envelope| (None, envelope)));
+            }
+        }
     }
 
-    /// What each node hands out itself. Beyond what may wait it is lost: nobody waits for it. False: it
-    /// is too large.
-    fn tell_nodes(
-        &self,
-        cluster: &dyn Cluster,
-        others: &[Node],
-        accounts: &[Jid],
-        envelope: &Envelope,
-    ) -> bool {
-        let (lane, stanza) = (lane(&envelope.stanza), &envelope.stanza);
-        let encode = || codec::encode(accounts.iter(), envelope.to, None, stanza);
-        let bytes = (accounts.len() <= MAX_RECIPIENTS).then(encode);
-        let Some(bytes) = bytes.filter(|bytes| bytes.len() <= cluster.largest()) else {
-            let (some, rest) = accounts.split_at(accounts.len() / 2);
-            return accounts.len() > 1
-                && self.tell_nodes(cluster, others, some, envelope)
-                && self.tell_nodes(cluster, others, rest, envelope);
+    /// Another node will tell what became of it, or answer.
+    fn expect(&self, node: Node, mut packed: Packed, clock: &Clock) -> Packed {
+        packed.stays = match packed.stays {
+            Stays::Copies(kept) => Stays::Ticket(self.kept.lock().keep(kept)),
+            stays => stays,
         };
-        for node in others {
-            let packed = Packed { lane, ticket: 0, bytes: bytes.clone(), stanza: None };
-            if self.queue(cluster, *node, packed).is_some() {
-                tracing::debug!(?node, kind = ?stanza.head.kind, "a node is not told");
+        if let Stays::Stanzas(envelopes) = &packed.stays {
+            for Envelope { stanza, .. } in envelopes {
+                if let Kind::Iq(IqType::Get | IqType::Set) = stanza.head.kind {
+                    self.await_answer(node, stanza, clock.boot());
+                }
             }
         }
-        true
-    }
-
-    fn send_group(&self, cluster: &dyn Cluster, group: Group, now: Duration, out: &mut Out) {
-        let bytes = group.encode();
-        if bytes.len() > cluster.largest() {
-            return match group.halve() {
-                Ok(both) => {
-                    both.into_iter().for_each(|group| self.send_group(cluster, group, now, out));
-                }
-                Err(envelope) => bounce::too_large(envelope, out),
-            };
-        }
-        let Group { sessions, envelope } = group;
-        let (node, stanza) = (sessions[0].node, &envelope.stanza);
-        if let Kind::Iq(IqType::Get | IqType::Set) = stanza.head.kind {
-            self.await_answer(node, stanza, now);
-        }
-        let mut packed = Packed { lane: lane(stanza), ticket: 0, bytes, stanza: None };
-        if let Some(duty) = envelope.duty {
-            let kept = Kept::new(sessions, packed.bytes.clone(), duty);
-            // Before it is sent: the answer may be faster than we.
-            packed.ticket = self.kept.lock().keep(kept);
-        } else {
-            packed.stanza = Some(envelope);
-        }
-        let unsent = self.queue(cluster, node, packed).and_then(|packed| self.give_back(packed));
-        out.returned.extend(unsent.map(|envelope| (None, envelope)));
+        packed
     }
 
     /// What cannot be queued, nor wait, comes back.
@@ -222,21 +147,27 @@ impl Outbox {
         None
     }
 
-    fn give_back(&self, packed: Packed) -> Option<Envelope> {
-        match packed.stanza {
-            Some(envelope) => {
-                // Its sender gets an error for it now, and not another one later.
-                if let Some(request) = Request::of(&envelope.stanza, false) {
-                    self.requests.lock().remove(&request);
+    fn give_back(&self, packed: Packed) -> Unsent {
+        match packed.stays {
+            Stays::Stanzas(envelopes) => {
+                for envelope in &envelopes {
+                    // Its sender gets an error for it now, and not another one later.
+                    if let Some(request) = Request::of(&envelope.stanza, false) {
+                        self.requests.lock().remove(&request);
+                    }
                 }
-                Some(envelope)
+                envelopes.into_vec()
             }
-            None => self.taken(packed.ticket)?.returned(),
+            Stays::Copies(kept) => returned(kept),
+            Stays::Ticket(ticket) => {
+                let kept = self.kept.lock().take(ticket);
+                kept.map(returned).unwrap_or_default()
+            }
+            Stays::Nothing => {
+                tracing::debug!("a node is not told");
+                Unsent::new()
+            }
         }
-    }
-
-    fn taken(&self, ticket: u64) -> Option<Kept> {
-        self.kept.lock().take(ticket)
     }
 
     /// Whether something waits for room.
@@ -257,7 +188,7 @@ impl Outbox {
                 }
                 let packed = self.pop(node, &parcel);
                 if queued == Queued::Gone {
-                    unsent.extend(packed.and_then(|packed| self.give_back(packed)));
+                    unsent.extend(packed.into_iter().flat_map(|packed| self.give_back(packed)));
                 }
             }
         }
@@ -266,8 +197,9 @@ impl Outbox {
 
     fn first(&self, node: Node) -> Option<Packed> {
         let parked = self.parked.lock();
-        let Packed { lane, ticket, bytes, .. } = parked.get(&node)?.queue.front()?;
-        Some(Packed { lane: *lane, ticket: *ticket, bytes: bytes.clone(), stanza: None })
+        let first = parked.get(&node)?.queue.front()?;
+        let stays = Stays::Ticket(first.ticket());
+        Some(Packed { lane: first.lane, bytes: first.bytes.clone(), stays })
     }
 
     /// Takes the first one, unless it is another by now.
@@ -285,11 +217,20 @@ impl Outbox {
         Some(packed)
     }
 
-    /// The copies with these numbers, which are not needed any more, and what became of them.
-    pub fn settle(&self, acks: &[Ack]) -> Vec<(Outcome, Kept)> {
+    /// Takes what became of copies. Gives those about which something is to be done.
+    pub fn settle(&self, acks: &[Ack]) -> Vec<(Outcome, Copy)> {
+        let mut settled = Vec::new();
         let mut kept = self.kept.lock();
-        let settle = |ack: &Ack| Some((ack.outcome, kept.take(ack.ticket)?));
-        acks.iter().filter_map(settle).collect()
+        for Ack { ticket, outcome } in acks {
+            let Some(copies) = kept.get_mut(*ticket) else { continue };
+            let told = copies.told(copies::letter(*ticket), *outcome);
+            let is_over = copies.open() == 0;
+            settled.extend(told.into_iter().map(|copy| (*outcome, copy)));
+            if is_over {
+                kept.take(*ticket);
+            }
+        }
+        settled
     }
 
     /// Everything that is on its way to the nodes for which `gone` holds, the oldest first, and
@@ -307,7 +248,7 @@ impl Outbox {
 
     /// The messages of the copies up to the number `last`.
     pub fn give_up(&self, last: u64) -> Unsent {
-        self.drop_copies(|ticket, _| ticket <= last)
+        self.drop_copies(|number, _| number <= last)
     }
 
     /// Presence is computed anew, and requests are answered here.
@@ -322,7 +263,7 @@ impl Outbox {
 
     fn drop_copies(&self, gone: impl Fn(u64, &Kept) -> bool) -> Unsent {
         let kept = self.kept.lock().take_if(gone);
-        kept.into_iter().filter_map(Kept::into_envelope).collect()
+        kept.into_iter().flat_map(Kept::into_copies).filter_map(Copy::into_envelope).collect()
     }
 
     fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {
@@ -345,14 +286,14 @@ impl Outbox {
 
     /// Copies that are kept, and parcels that wait for room.
     pub fn counts(&self) -> (usize, usize) {
-        (self.kept.lock().len(), self.waiting.load(Ordering::Acquire))
+        let kept = self.kept.lock().iter().map(Kept::open).sum();
+        (kept, self.waiting.load(Ordering::Acquire))
     }
 }
 
-impl Packed {
-    fn parcel(&self) -> Parcel<'_> {
-        Parcel { lane: self.lane, ticket: self.ticket, bytes: &self.bytes }
-    }
+/// Nobody took them.
+fn returned(kept: Kept) -> Unsent {
+    kept.into_copies().into_iter().filter_map(Copy::returned).collect()
 }
 
 impl Request {
@@ -367,11 +308,4 @@ impl Request {
         let request = Stanza::iq(IqType::Get, self.id).with_from(self.from).with_to(self.to);
         request.error(&Condition::RecipientUnavailable.into())
     }
-}
-
-/// One sender's stanzas keep their order: FNV-1a of his bare address.
-fn lane(stanza: &Stanza) -> u32 {
-    let from = stanza.head.from.as_ref().map(Jid::bare_str).unwrap_or_default();
-    from.bytes()
-        .fold(0x811c_9dc5, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193))
 }

@@ -11,6 +11,7 @@ mod envelopes;
 mod failures;
 mod keys;
 mod messages;
+mod one_read;
 mod presence;
 mod town;
 

@@ -227,7 +227,7 @@ async fn what_nobody_can_read_is_given_back() {
     town.carry().await;
     let before = safe(&romeo);
     one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
-    town.roads.garble();
+    town.roads.garble("");
     town.until("it is stored", async || safe(&romeo) == before + 1).await;
     assert_eq!(town.stored().await.len(), 1);
 }

@@ -65,11 +65,13 @@ impl Roads {
         traffic.iter().filter(|(from, ..)| *from == node).map(|(_, _, it)| name(it)).collect()
     }
 
-    /// Everything under way is damaged.
-    pub fn garble(&self) {
+    /// All parcels under way are damaged where `text` begins, if they have it.
+    pub fn garble(&self, text: &str) {
         for (_, _, packet) in self.traffic.lock().iter_mut() {
-            if let Packet::Parcel { bytes, .. } = packet {
-                bytes[0] = 99;
+            if let Packet::Parcel { bytes, .. } = packet
+                && let Some(at) = memchr::memmem::find(bytes, text.as_bytes())
+            {
+                bytes[at] = 99;
             }
         }
     }
@@ -364,8 +366,13 @@ impl Site {
 
     /// The client sends a stanza.
     pub async fn send(&self, session: &mut Session, text: &str) {
+        self.send_at_once(session, &[text.to_owned()]).await;
+    }
+
+    /// One read brings several stanzas of the client.
+    pub async fn send_at_once(&self, session: &mut Session, texts: &[String]) {
         let mut out = Out::default();
-        self.router.from_session(session, stanza(text), &mut out);
+        texts.iter().for_each(|text| self.router.from_session(session, stanza(text), &mut out));
         self.router.perform(&mut out).await;
     }
 
