@@ -1,7 +1,7 @@
 //! The plugin as core calls it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hearth_plugin_api::abi::{self, ClusterRef};
@@ -22,9 +22,11 @@ use crate::session::{Delta, Node};
 /// shorter.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// After a flush this recently whoever has something to say by now says it before the next one: it is
-/// cheaper to send it together. When little is said, to wait would wake another thread in vain.
+/// After a flush this recently, or when so many octets wait for one, whoever has something to say by now says
+/// it before the next one: it is cheaper to send it together. When little is said, to wait would wake another
+/// thread in vain.
 const BUSY: Duration = Duration::from_micros(200);
+const MUCH: usize = 4 * 1024;
 
 /// Hands core's traffic to the plugin.
 pub struct Carrier {
@@ -33,8 +35,8 @@ pub struct Carrier {
     /// Octets of the largest parcel.
     largest: usize,
     is_leading: AtomicBool,
-    /// Something waits to be flushed.
-    is_queued: AtomicBool,
+    /// Octets that wait to be flushed.
+    octets: AtomicUsize,
     queued: Notify,
 }
 
@@ -45,8 +47,8 @@ impl Carrier {
             octets => octets.try_into().unwrap_or(usize::MAX),
         };
         let guard = guest.guard.clone();
-        let (is_leading, is_queued) = (AtomicBool::new(false), AtomicBool::new(false));
-        Carrier { guard, plugin, largest, is_leading, is_queued, queued: Notify::new() }
+        let (is_leading, octets) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Carrier { guard, plugin, largest, is_leading, octets, queued: Notify::new() }
     }
 
     pub fn begin(&self) {
@@ -75,18 +77,18 @@ impl Carrier {
         let mut flushed = Instant::now();
         loop {
             self.queued.notified().await;
-            if flushed.elapsed() < BUSY {
+            if self.octets.load(Ordering::Relaxed) >= MUCH || flushed.elapsed() < BUSY {
                 yield_now().await;
             }
             // What was queued by who did not wake this is seen by the flush.
-            self.is_queued.swap(false, Ordering::AcqRel);
+            self.octets.swap(0, Ordering::AcqRel);
             self.flush();
             flushed = Instant::now();
         }
     }
 
-    fn flush_soon(&self) {
-        if !self.is_queued.swap(true, Ordering::AcqRel) {
+    fn flush_soon(&self, octets: usize) {
+        if self.octets.fetch_add(octets, Ordering::AcqRel) == 0 {
             self.queued.notify_one();
         }
     }
@@ -116,7 +118,7 @@ impl Cluster for Carrier {
         let to = convert::abi_node(to);
         match self.guard.brief(|| self.plugin.deliver(to, &envelope)) {
             Some(0) => {
-                self.flush_soon();
+                self.flush_soon(bytes.len().max(1));
                 Queued::Queued
             }
             Some(1) => Queued::Full,
@@ -128,7 +130,7 @@ impl Cluster for Carrier {
         let acks: SmallVec<[abi::Ack; 16]> = acks.iter().map(convert::abi_ack).collect();
         let origin = convert::abi_node(origin);
         self.guard.brief(|| self.plugin.acknowledge(origin, acks.as_slice().into()));
-        self.flush_soon();
+        self.flush_soon(size_of_val(acks.as_slice()).max(1));
     }
 
     fn flush(&self) {
