@@ -49,15 +49,6 @@ impl Held {
     ) -> Held {
         Held { at, sessions, duty: duty.filter(|duty| !duty.is_replaceable()) }
     }
-
-    fn take(&mut self, octets: &Bytes, is_needed: impl Fn(&Held) -> bool) -> Option<Copy> {
-        let (is_needed, sessions) = (is_needed(self), mem::take(&mut self.sessions));
-        is_needed.then(|| Copy {
-            octets: octets.slice(self.at..),
-            sessions,
-            duty: self.duty.take(),
-        })
-    }
 }
 
 impl Kept {
@@ -81,12 +72,13 @@ impl Kept {
     pub fn told(&mut self, letter: Option<usize>, outcome: Outcome) -> SmallVec<[Copy; 1]> {
         let told = letter.map_or(0..self.letters.len(), |letter| letter..letter + 1);
         let letters = self.letters.get_mut(told).unwrap_or_default();
-        let letters = letters.iter_mut().filter(|held| !held.sessions.is_empty());
-        let is_needed = |held: &Held| outcome == Outcome::Refused || held.duty.is_some();
         let mut copies = SmallVec::new();
-        for held in letters {
+        for held in letters.iter_mut().filter(|held| !held.sessions.is_empty()) {
             self.open -= 1;
-            copies.extend(held.take(&self.octets, is_needed));
+            let (sessions, duty) = (mem::take(&mut held.sessions), held.duty.take());
+            if outcome == Outcome::Refused || duty.is_some() {
+                copies.push(Copy { octets: self.octets.slice(held.at..), sessions, duty });
+            }
         }
         copies
     }

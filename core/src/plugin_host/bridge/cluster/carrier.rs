@@ -88,7 +88,7 @@ impl Carrier {
     }
 
     fn flush_soon(&self, octets: usize) {
-        if self.octets.fetch_add(octets, Ordering::AcqRel) == 0 {
+        if self.octets.fetch_add(octets.max(1), Ordering::AcqRel) == 0 {
             self.queued.notify_one();
         }
     }
@@ -118,7 +118,7 @@ impl Cluster for Carrier {
         let to = convert::abi_node(to);
         match self.guard.brief(|| self.plugin.deliver(to, &envelope)) {
             Some(0) => {
-                self.flush_soon(bytes.len().max(1));
+                self.flush_soon(bytes.len());
                 Queued::Queued
             }
             Some(1) => Queued::Full,
@@ -130,7 +130,7 @@ impl Cluster for Carrier {
         let acks: SmallVec<[abi::Ack; 16]> = acks.iter().map(convert::abi_ack).collect();
         let origin = convert::abi_node(origin);
         self.guard.brief(|| self.plugin.acknowledge(origin, acks.as_slice().into()));
-        self.flush_soon(size_of_val(acks.as_slice()).max(1));
+        self.flush_soon(size_of_val(acks.as_slice()));
     }
 
     fn flush(&self) {

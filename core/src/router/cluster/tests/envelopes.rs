@@ -71,6 +71,11 @@ fn every_damage_has_its_error() {
     assert_eq!(changed(1, 0x80), CodecError::Invalid("flags"));
     assert_eq!(changed(4, b'@'), CodecError::Invalid("recipient"));
     assert_eq!(refused(&good[..good.len() - 1]), CodecError::Truncated);
+    let whole = [&good[..], b"x"].concat();
+    let mut rest = &whole[..];
+    let mut next = || codec::decode(&mut rest, &mut codec::Before::default());
+    assert!(next().is_ok(), "what follows is not its own");
+    assert_eq!(next().unwrap_err(), CodecError::Version(b'x'));
     let cut = String::from_utf8_lossy(&good).find("</body>").unwrap();
     assert_eq!(changed(cut, b'x'), CodecError::Invalid("payload"));
     let domain = codec::encode([&jid("hearth.example")].into_iter(), ToOverride::Keep, None, &sent);
