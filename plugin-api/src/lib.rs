@@ -76,6 +76,7 @@
 pub mod abi;
 mod calls;
 pub mod cluster;
+mod console;
 mod error;
 pub mod guard;
 mod host;
@@ -96,6 +97,7 @@ pub mod wire;
 pub mod xml;
 
 pub use calls::*;
+pub use console::*;
 pub use error::{Error, ErrorKind, Result, from_abi, to_abi};
 pub use host::{Host, Kv, Level, People, ServerInfo};
 pub use manifest::{Capability, Manifest};

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
+use hearth_plugin_api::{Language, PageRequest, PageResponse, Question, Result, xml};
 
 use super::overview::events;
-use super::{
-    Language, Question, answered, button, export, fact, number, sentence, table, unknown_form,
-};
+use super::{answered, button, export, fact, number, sentence, table, text, unknown_form};
 use crate::commands::DRAIN;
 use crate::licence::office::{self, Office};
 use crate::live::Node;
@@ -78,7 +76,7 @@ impl Enterprise {
         let enabled = request.field("clustering") == "enabled";
         let office = office::look(&self.host).await.map_err(|error| error.message)?;
         if let Some(obstacle) = self.obstacle(&office).filter(|_| enabled) {
-            return Err(language.obstacle(&obstacle));
+            return Err(text::obstacle(language, &obstacle));
         }
         self.set_enabled(enabled, &request.admin).await.map_err(|error| error.message)?;
         Ok(match enabled {
@@ -102,7 +100,7 @@ impl Enterprise {
             (false, _) => switch_on(language, request),
         };
         let note = obstacle.map(|obstacle| {
-            let why = xml::escaped(&sentence(&language.obstacle(&obstacle)));
+            let why = xml::escaped(&sentence(&text::obstacle(language, &obstacle)));
             format!("<div class='note warn'><p>{why}</p></div>")
         });
         note.unwrap_or_default() + &control
@@ -137,7 +135,7 @@ fn switch_off(language: Language, request: &PageRequest) -> String {
         ),
         act: language.say("Switch off", "Ausschalten"),
     };
-    let dialog = question.dialog(language, request, "switch");
+    let dialog = question.dialog(request, "switch");
     let enabled = language.say("Clustering is enabled.", "Das Cluster ist eingeschaltet.");
     let act = question.act;
     format!(
@@ -187,7 +185,7 @@ fn node_table(
         nodes.iter().map(|node| node_line(language, request, node, joined.get(&node.id))).collect();
     let title = language.say("Nodes", "Knoten");
     table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"))
-        + &export::link(language, request, "nodes")
+        + &export::link(request, "nodes")
 }
 
 fn node_line(
@@ -203,10 +201,10 @@ fn node_line(
     let (badge, state) = match (node.is_here(), node.about.state) {
         (false, _) => ("bad", language.say("does not answer", "antwortet nicht")),
         // The view is newer than its row.
-        (true, State::Joining) if node.is_member => ("good", language.state(State::Member)),
-        (true, state @ State::Member) => ("good", language.state(state)),
-        (true, state @ State::Refused) => ("bad", language.state(state)),
-        (true, state) => ("", language.state(state)),
+        (true, State::Joining) if node.is_member => ("good", text::state(language, State::Member)),
+        (true, state @ State::Member) => ("good", text::state(language, state)),
+        (true, state @ State::Refused) => ("bad", text::state(language, state)),
+        (true, state) => ("", text::state(language, state)),
     };
     let cells = [
         joined_ms.filter(|_| node.is_member).map_or("–".to_owned(), |ms| xml::time(*ms)),
@@ -257,7 +255,7 @@ fn drain_question(language: Language, request: &PageRequest) -> String {
         ),
         act: language.say("Drain", "Leeren"),
     };
-    question.dialog(language, request, "drain")
+    question.dialog(request, "drain")
 }
 
 /// Which version of what runs where. A version that differs from the first node's is marked.
@@ -287,5 +285,5 @@ fn versions(language: Language, request: &PageRequest, nodes: &[Node]) -> String
     let part = language.say("Part", "Teil");
     let head = format!("<thead><tr><th scope='col'>{part}</th>{heads}</tr></thead>");
     let table = table(title, &format!("{head}<tbody>{rows}</tbody>"));
-    format!("<h2>{title}</h2>{table}{}", export::link(language, request, "versions"))
+    format!("<h2>{title}</h2>{table}{}", export::link(request, "versions"))
 }

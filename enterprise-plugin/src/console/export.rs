@@ -1,8 +1,8 @@
 //! The tables of the pages as files (RFC 4180).
 
-use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
+use hearth_plugin_api::{Csv, Language, PageRequest, PageResponse, Result, xml};
 
-use super::Language;
+use super::text;
 use crate::plugin::Enterprise;
 use crate::store;
 
@@ -13,78 +13,61 @@ impl Enterprise {
     /// What a page has below itself.
     pub(super) async fn exported(&self, path: &str) -> Result<PageResponse> {
         let (name, csv) = match path {
-            "nodes" => ("nodes.csv", self.node_lines().await?),
-            "versions" => ("versions.csv", self.version_lines().await?),
-            "events" => ("events.csv", self.event_lines().await?),
+            "nodes" => ("nodes.csv", self.node_rows().await?),
+            "versions" => ("versions.csv", self.version_rows().await?),
+            "events" => ("events.csv", self.event_rows().await?),
             _ => return Ok(PageResponse::not_found()),
         };
-        let file_name = Some(name.to_owned());
-        Ok(PageResponse { file_name, ..PageResponse::document("text/csv", csv) })
+        Ok(csv.into_response(name))
     }
 
-    async fn node_lines(&self) -> Result<String> {
+    async fn node_rows(&self) -> Result<Csv> {
         let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
         let joined = store::joined(&self.host).await?;
-        let heads = "node,name,addresses,state,member,joined,sessions,messages,memory_bytes,cpu_ms";
-        let lines = nodes.iter().map(|node| {
+        let figures = ["sessions", "messages", "memory_bytes", "cpu_ms"];
+        let heads = ["node", "name", "addresses", "state", "member", "joined"];
+        let mut csv = Csv::new(&[&heads[..], &figures].concat());
+        for node in &nodes {
             let figure = |name: &str| node.figure(name).map(|n| n.to_string()).unwrap_or_default();
             let joined = joined.get(&node.id).filter(|_| node.is_member).copied();
-            [
+            let about = [
                 format!("{:08x}", node.id),
-                quoted(&node.about.name),
-                quoted(&node.about.addresses.join(" ")),
-                Language::English.state(node.about.state).to_owned(),
+                node.about.name.clone(),
+                node.about.addresses.join(" "),
+                text::state(Language::English, node.about.state).to_owned(),
                 node.is_member.to_string(),
                 joined.map(xml::timestamp).unwrap_or_default(),
-                figure("sessions"),
-                figure("messages"),
-                figure("memory_bytes"),
-                figure("cpu_ms"),
-            ]
-        });
-        Ok(file(heads, lines))
+            ];
+            csv.row(about.into_iter().chain(figures.map(figure)));
+        }
+        Ok(csv)
     }
 
-    /// A line for each part of each node: a file has the same columns whatever nodes there are.
-    async fn version_lines(&self) -> Result<String> {
+    /// A row for each part of each node: a file has the same columns whatever nodes there are.
+    async fn version_rows(&self) -> Result<Csv> {
         let nodes = self.nodes(&store::snapshot(&self.host).await?).await?;
-        let lines = nodes.iter().flat_map(|node| {
-            let parts = node.about.versions.iter();
-            let parts = parts.map(|(part, version)| (part.as_str(), version.clone()));
-            let protocol = ("protocol", node.about.protocol.to_string());
-            parts
-                .chain([protocol])
-                .map(|(part, version)| [format!("{:08x}", node.id), quoted(part), quoted(&version)])
-        });
-        Ok(file("node,part,version", lines))
+        let mut csv = Csv::new(&["node", "part", "version"]);
+        for node in &nodes {
+            let id = format!("{:08x}", node.id);
+            for (part, version) in &node.about.versions {
+                csv.row([&id, part, version]);
+            }
+            csv.row([&*id, "protocol", &node.about.protocol.to_string()]);
+        }
+        Ok(csv)
     }
 
-    async fn event_lines(&self) -> Result<String> {
-        let log = store::last_logged(&self.host, LINES).await?;
-        let lines = log.iter().map(|line| {
-            let node = format!("{:08x}", line.node);
-            let (event, detail) = (quoted(&line.event), quoted(&line.detail));
-            [xml::timestamp(line.at_ms), node, event, detail, line.epoch.to_string()]
-        });
-        Ok(file("at,node,event,detail,epoch", lines))
+    async fn event_rows(&self) -> Result<Csv> {
+        let mut csv = Csv::new(&["at", "node", "event", "detail", "epoch"]);
+        for line in store::last_logged(&self.host, LINES).await? {
+            let (at, node) = (xml::timestamp(line.at_ms), format!("{:08x}", line.node));
+            csv.row([at, node, line.event, line.detail, line.epoch.to_string()]);
+        }
+        Ok(csv)
     }
-}
-
-fn file<const N: usize>(heads: &str, lines: impl Iterator<Item = [String; N]>) -> String {
-    lines.fold(format!("{heads}\r\n"), |file, line| file + &line.join(",") + "\r\n")
-}
-
-/// What a spreadsheet would take for a formula becomes a text.
-fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
 /// Below a table: where its file is had.
-pub(super) fn link(language: Language, request: &PageRequest, table: &str) -> String {
-    let base = xml::escaped(&request.base);
-    let label = language.say("Export as CSV", "Als CSV ausgeben");
-    format!(
-        "<p class='paging'><a class='button quiet' href='{base}/{table}' download>{label}</a></p>"
-    )
+pub(super) fn link(request: &PageRequest, table: &str) -> String {
+    format!("<p class='paging'>{}</p>", Csv::link(request, table))
 }

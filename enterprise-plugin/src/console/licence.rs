@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
+use hearth_plugin_api::{Language, PageRequest, PageResponse, Question, Result, xml};
 
-use super::{Language, Question, answered, fact, sentence, unknown_form};
+use super::{answered, fact, sentence, text, unknown_form};
 use crate::licence::office::{self, InstallError, Office};
 use crate::licence::standing::EVALUATION_MEMBERS;
 use crate::licence::{Kind, Standing};
@@ -45,7 +45,7 @@ impl Enterprise {
             }
             "install" => {
                 let installed = self.install(request).await;
-                installed.map_err(|error| language.not_installed(&error)).map(|()| {
+                installed.map_err(|error| text::not_installed(language, &error)).map(|()| {
                     language.say("The licence is installed.", "Die Lizenz ist eingetragen.")
                 })
             }
@@ -89,7 +89,7 @@ impl Enterprise {
             ),
             act: language.say("Start", "Beginnen"),
         };
-        let dialog = question.dialog(language, request, "evaluation");
+        let dialog = question.dialog(request, "evaluation");
         format!(
             "<div class='card'><h2>{title}</h2><p>{lead}</p><button type='button' class='button' \
              data-dialog='evaluation'>{start}</button></div>{dialog}"
@@ -101,16 +101,16 @@ impl Enterprise {
         if let Some(error) = &office.unreadable {
             let lead = language
                 .say("The installed licence does not count", "Die eingetragene Lizenz zählt nicht");
-            notes.push(("bad", format!("{lead}: {}", language.unreadable(error))));
+            notes.push(("bad", format!("{lead}: {}", text::unreadable(language, error))));
         }
         let level = match office.standing {
             Standing::Holds(_) => "good",
             Standing::Lapsed(_) => "bad",
             _ => "warn",
         };
-        notes.push((level, language.standing(&office.standing)));
+        notes.push((level, text::standing(language, &office.standing)));
         if self.is_embedded() {
-            notes.push(("warn", sentence(&language.obstacle(&Obstacle::Embedded))));
+            notes.push(("warn", sentence(&text::obstacle(language, &Obstacle::Embedded))));
         }
         if office.situation.is_set_back() {
             let back = language.say(

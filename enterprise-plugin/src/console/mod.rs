@@ -11,8 +11,6 @@ mod tests;
 
 use hearth_plugin_api::{Error, NoticeLevel, PageRequest, PageResponse, Result};
 
-pub use text::Language;
-
 /// Back to the page after a form: what it did, or why it did not.
 fn answered(request: &PageRequest, done: Result<&'static str, String>) -> PageResponse {
     let page = PageResponse::redirect(&request.base);
@@ -32,32 +30,6 @@ fn sentence(text: &str) -> String {
 fn button(request: &PageRequest, path: &str, class: &str, label: &str) -> String {
     let form = request.open_form(path);
     format!("{form}<button class='button {class}'>{label}</button></form>")
-}
-
-/// What is asked before something that has consequences, in a dialog of the console.
-struct Question<'q> {
-    /// Of the dialog.
-    id: &'q str,
-    title: &'q str,
-    /// What will happen.
-    consequence: &'q str,
-    /// What the button says that does it.
-    act: &'q str,
-}
-
-impl Question<'_> {
-    /// `path` is the form's, unless the button that opens the dialog names another one.
-    fn dialog(&self, language: Language, request: &PageRequest, path: &str) -> String {
-        let Question { id, title, consequence, act } = self;
-        let (form, cancel) = (request.open_form(path), language.say("Cancel", "Abbrechen"));
-        format!(
-            "<dialog id='{id}' aria-labelledby='{id}-title'>{form}<h2 id='{id}-title'>{title}</h2>\
-             <p class='consequence'>{consequence}</p><div class='buttons'>\
-             <button class='button danger solid'>{act}</button>\
-             <button class='button' type='button' data-close-dialog>{cancel}</button></div>\
-             </form></dialog>"
-        )
-    }
 }
 
 /// A card of figures: label and value, both as HTML.

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use hearth_plugin_api::{PageRequest, PageResponse, Result, xml};
+use hearth_plugin_api::{Language, PageRequest, PageResponse, Result, xml};
 
-use super::{Language, export, fact, number, table};
+use super::{export, fact, number, table, text};
 use crate::live::{Node, SLOTS};
 use crate::plugin::Enterprise;
 use crate::store::{self, Logged};
@@ -133,7 +133,7 @@ pub(super) fn events(language: Language, request: &PageRequest, log: &[Logged]) 
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{epoch}</td></tr>",
             xml::time(line.at_ms),
             number(line.node),
-            xml::escaped(language.event(&line.event)),
+            xml::escaped(text::event(language, &line.event)),
             xml::escaped(&line.detail),
         )
     };
@@ -146,6 +146,6 @@ pub(super) fn events(language: Language, request: &PageRequest, log: &[Logged]) 
     format!(
         "<h2>{title}</h2>{}{}",
         table(title, &format!("<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>")),
-        export::link(language, request, "events")
+        export::link(request, "events")
     )
 }

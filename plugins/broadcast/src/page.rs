@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use hearth_plugin_api::xml::{self, escaped};
-use hearth_plugin_api::{Error, NoticeLevel, PageRequest, PageResponse, Query, Result};
+use hearth_plugin_api::{
+    Csv, Error, Language, NoticeLevel, PageRequest, PageResponse, Query, Question, Result,
+};
 
 use crate::Broadcast;
 use crate::audience::Audience;
 use crate::commands::is_headline;
 use crate::store::{self, Draft, Sending};
-use crate::text::Language;
+use crate::text;
 
 /// Rows of the history that are shown at once.
 const ROWS: u32 = 25;
@@ -45,7 +47,7 @@ impl Broadcast {
 
     /// The form with what was typed, and why it was refused.
     async fn refused(&self, request: &PageRequest, error: &Error) -> Result<PageResponse> {
-        let why = Language::of(request).reason(&error.message);
+        let why = text::reason(Language::of(request), &error.message);
         let page = self.overview(request, &why).await?;
         Ok(PageResponse { status: 422, ..page })
     }
@@ -86,11 +88,14 @@ impl Broadcast {
 
     /// What was sent, as a file.
     async fn export(&self) -> Result<PageResponse> {
-        let heads = "id,at,by,to,type,subject,body,state,reason,total,sent,failed";
-        let all = store::before(&self.host, i64::MAX, EXPORTED).await?;
-        let csv = all.iter().fold(format!("{heads}\r\n"), |file, sending| file + &line(sending));
-        let file_name = Some("broadcasts.csv".to_owned());
-        Ok(PageResponse { file_name, ..PageResponse::document("text/csv", csv) })
+        let mut csv = Csv::new(&[
+            "id", "at", "by", "to", "type", "subject", "body", "state", "reason", "total", "sent",
+            "failed",
+        ]);
+        for sending in store::before(&self.host, i64::MAX, EXPORTED).await? {
+            csv.row(cells(sending));
+        }
+        Ok(csv.into_response("broadcasts.csv"))
     }
 
     async fn confirm(&self, request: &PageRequest) -> Result<PageResponse> {
@@ -111,7 +116,7 @@ impl Broadcast {
         let (open, base) = (request.open_form("send"), escaped(&request.base));
         let (subject, body) = (escaped(&draft.subject), escaped(&draft.body));
         let language = Language::of(request);
-        let audience = escaped(&language.audience(&draft.audience));
+        let audience = escaped(&text::audience(language, &draft.audience));
         let (means, send) = match language {
             Language::English => (
                 format!(
@@ -128,7 +133,7 @@ impl Broadcast {
                 format!("An {total} Benutzer senden"),
             ),
         };
-        let cancel = cancel(language);
+        let cancel = language.say("Cancel", "Abbrechen");
         Ok(PageResponse::html(format!(
             "<div class='card narrow'><p>{means}</p><p><strong>{subject}</strong></p>\
              <p class='note'>{body}</p>{open}{hidden}\
@@ -168,11 +173,10 @@ impl Broadcast {
             "<th>Wann</th><th>Von</th><th>An</th><th>Text</th><th>Zustand</th>\
              <th class='number'>Gesendet</th>",
         );
-        let export = language.say("Export as CSV", "Als CSV ausgeben");
         Ok(format!(
             "<div id='history'{again}><div class='table'><table><thead><tr>{heads}<th></th></tr>\
-             </thead><tbody>{rows}</tbody></table></div><p class='paging'>{older}\
-             <a class='button quiet' href='{base}/export' download>{export}</a></p></div>"
+             </thead><tbody>{rows}</tbody></table></div><p class='paging'>{older}{}</p></div>",
+            Csv::link(request, "export")
         ))
     }
 }
@@ -230,7 +234,7 @@ fn after(request: &PageRequest, done: Result<String>) -> PageResponse {
     match done {
         Ok(text) => back.notice(NoticeLevel::Info, &text),
         Err(error) => {
-            back.notice(NoticeLevel::Error, &Language::of(request).reason(&error.message))
+            back.notice(NoticeLevel::Error, &text::reason(Language::of(request), &error.message))
         }
     }
 }
@@ -242,29 +246,18 @@ fn goes_to(language: Language, id: i64, total: i64) -> String {
     }
 }
 
-fn cancel(language: Language) -> &'static str {
-    language.say("Cancel", "Abbrechen")
-}
-
-/// The console's dialog. It stands beside the list, which is drawn anew.
+/// It stands beside the list, which is drawn anew.
 fn question(request: &PageRequest) -> String {
-    let (open, language) = (request.open_form("stop"), Language::of(request));
-    let subject = "<q class='subject' data-subject></q>";
+    let (language, subject) = (Language::of(request), "<q class='subject' data-subject></q>");
     let title = match language {
         Language::English => format!("Stop the broadcast {subject}"),
         Language::German => format!("Die Rundnachricht {subject} anhalten"),
     };
-    let means = language.say(
+    let consequence = language.say(
         "Who has it keeps it, everybody else does not get it. It cannot be continued.",
         "Wer sie hat, behält sie, alle anderen bekommen sie nicht. Sie lässt sich nicht fortsetzen.",
     );
-    let (stop, cancel) = (stop(language), cancel(language));
-    format!(
-        "<dialog id='stop' aria-labelledby='stop-title'>{open}\
-         <h2 id='stop-title'>{title}</h2><p class='consequence'>{means}</p>\
-         <div class='buttons'><button class='button danger solid'>{stop}</button>\
-         <button class='button' type='button' data-close-dialog>{cancel}</button></div></form></dialog>"
-    )
+    Question { id: "stop", title: &title, consequence, act: stop(language) }.dialog(request, "stop")
 }
 
 /// Other than what closes the question.
@@ -272,21 +265,14 @@ fn stop(language: Language) -> &'static str {
     language.say("Stop", "Anhalten")
 }
 
-/// RFC 4180.
-fn line(sending: &Sending) -> String {
+/// Of a row of the file.
+fn cells(sending: Sending) -> [String; 12] {
     let Sending { id, created_ms, draft, state, reason, total, sent, failed, .. } = sending;
-    let type_ = if draft.headline { "headline" } else { "normal" };
-    let to = draft.audience.to_string();
-    let texts = [draft.actor.as_str(), &to, type_, &draft.subject, &draft.body];
-    let texts = texts.map(quoted).join(",");
-    let (at, reason) = (xml::timestamp(*created_ms), quoted(reason));
-    format!("{id},{at},{texts},{state},{reason},{total},{sent},{failed}\r\n")
-}
-
-/// What a spreadsheet would take for a formula becomes a text.
-fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    let Draft { actor, audience, headline, subject, body } = draft;
+    let type_ = if headline { "headline" } else { "normal" }.to_owned();
+    let [id, total, sent, failed] = [id, total, sent, failed].map(|count| count.to_string());
+    let (at, to) = (xml::timestamp(created_ms), audience.to_string());
+    [id, at, actor, to, type_, subject, body, state, reason, total, sent, failed]
 }
 
 fn row(request: &PageRequest, sending: &Sending) -> String {
@@ -321,9 +307,9 @@ fn row(request: &PageRequest, sending: &Sending) -> String {
          {sent} {of} {total}{failed}</td><td class='acts'>{act}</td></tr>",
         xml::time(sending.created_ms),
         escaped(&draft.actor),
-        escaped(&language.audience(&draft.audience)),
+        escaped(&text::audience(language, &draft.audience)),
         escaped(shown.trim()),
-        language.state(&sending.state),
-        escaped(&language.reason(reason)),
+        text::state(language, &sending.state),
+        escaped(&text::reason(language, reason)),
     )
 }

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use hearth_plugin_api::{ErrorKind, Host, Result, Stanza};
+use hearth_plugin_api::{ErrorKind, Host, Language, Result, Stanza};
 
 use crate::rules::Judgement;
-use crate::text::Language;
 
 /// The property with their addresses.
 pub const ADMINISTRATORS: &str = "administrators";

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use hearth_plugin_api::xml::{self, escaped};
-use hearth_plugin_api::{ErrorKind, NoticeLevel, PageRequest, PageResponse, Result};
+use hearth_plugin_api::{
+    Csv, ErrorKind, Language, NoticeLevel, PageRequest, PageResponse, Question, Result,
+};
 
 use crate::pattern::{Action, Direction, Part, Pattern};
 use crate::rules::{Judgement, Sample, Text};
 use crate::store::{self, Kept};
-use crate::text::Language;
-use crate::{Filter, notices};
+use crate::{Filter, notices, text};
 
 impl Filter {
     pub async fn page(self: Arc<Self>, request: PageRequest) -> Result<PageResponse> {
@@ -82,30 +83,37 @@ impl Filter {
     /// The patterns as a file. Its columns are named as in the commands.
     async fn export(&self) -> Result<PageResponse> {
         self.keep_counts().await?;
-        let mut csv =
-            "id,text,regex,action,notify,reply,part,direction,excluded,enabled,hits,last\r\n"
-                .to_owned();
+        let mut csv = Csv::new(&[
+            "id",
+            "text",
+            "regex",
+            "action",
+            "notify",
+            "reply",
+            "part",
+            "direction",
+            "excluded",
+            "enabled",
+            "hits",
+            "last",
+        ]);
         for Kept { pattern, hits, last_ms } in store::all(&self.host).await? {
-            let (id, reply) = (pattern.id.to_string(), quoted(&pattern.reply));
-            let line = [
-                id,
-                quoted(&pattern.text),
+            csv.row([
+                pattern.id.to_string(),
+                pattern.text,
                 pattern.is_regex.to_string(),
                 pattern.action.word().to_owned(),
                 pattern.notify.to_string(),
-                reply,
+                pattern.reply,
                 pattern.part.word().to_owned(),
                 pattern.direction.word().to_owned(),
-                quoted(&pattern.excluded),
+                pattern.excluded,
                 pattern.enabled.to_string(),
                 hits.to_string(),
                 last_ms.map(xml::timestamp).unwrap_or_default(),
-            ];
-            csv.push_str(&line.join(","));
-            csv.push_str("\r\n");
+            ]);
         }
-        let file_name = Some("patterns.csv".to_owned());
-        Ok(PageResponse { file_name, ..PageResponse::document("text/csv", csv) })
+        Ok(csv.into_response("patterns.csv"))
     }
 
     async fn edit(&self, request: &PageRequest, id: &str) -> Result<PageResponse> {
@@ -129,7 +137,7 @@ impl Filter {
                 language.say("The pattern is in force.", "Das Muster ist in Kraft."),
             )),
             Err(error) if error.kind == ErrorKind::Invalid => {
-                let refused = form(request, &typed, &language.reason(&error.message));
+                let refused = form(request, &typed, &text::reason(language, &error.message));
                 Ok(PageResponse { status: 422, ..refused })
             }
             Err(error) => Err(error),
@@ -163,12 +171,6 @@ impl Filter {
 
 fn after(request: &PageRequest, done: &str) -> PageResponse {
     PageResponse::redirect(&request.base).notice(NoticeLevel::Info, done)
-}
-
-/// RFC 4180. What a spreadsheet would take for a formula becomes a text.
-fn quoted(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
 fn outcome(language: Language, judgement: &Judgement<'_>) -> String {
@@ -217,39 +219,29 @@ fn table(request: &PageRequest, kept: &[Kept]) -> String {
         format!("<th scope='col'{class}>{}</th>", language.say(english, german))
     });
     let acts = language.say("Acts", "Handlungen");
-    let (csv, base) = (language.say("Export as CSV", "Als CSV ausgeben"), escaped(&request.base));
     format!(
         "<div class='table'><table><thead><tr>{}<th scope='col'><span class='unseen'>{acts}</span></th>\
          </tr></thead><tbody>{rows}</tbody></table></div>\
-         <p class='paging'><a class='button quiet' href='{base}/export' download>{csv}</a></p>{}",
+         <p class='paging'>{}</p>{}",
         heads.concat(),
+        Csv::link(request, "export"),
         question(request)
     )
 }
 
-/// The console's dialog, which the buttons of the table open; each names its own action.
+/// The buttons of the table open it; each names its own action.
 fn question(request: &PageRequest) -> String {
-    let (form, language) = (request.open_form("delete"), Language::of(request));
+    let language = Language::of(request);
     let title = language.say("Delete the pattern", "Muster löschen");
+    let title = &format!("{title} <q class='subject' data-subject></q>");
     let consequence = language.say(
         "Messages that it matches pass from now on, and its count is lost. To stop it for a while, tick Off \
          on its page.",
         "Nachrichten, auf die es zutrifft, kommen von nun an durch, und seine Zahl geht verloren. Um es eine \
          Weile auszusetzen, wählen Sie „Aus“ auf seiner Seite.",
     );
-    let (delete, cancel) = (language.say("Delete", "Löschen"), cancel(language));
-    format!(
-        "<dialog id='delete' aria-labelledby='delete-title'>{form}\
-         <h2 id='delete-title'>{title} <q class='subject' data-subject></q></h2>\
-         <p class='consequence'>{consequence}</p>\
-         <div class='buttons'><button class='button danger solid'>{delete}</button>\
-         <button class='button' type='button' data-close-dialog>{cancel}</button></div>\
-         </form></dialog>"
-    )
-}
-
-fn cancel(language: Language) -> &'static str {
-    language.say("Cancel", "Abbrechen")
+    let act = language.say("Delete", "Löschen");
+    Question { id: "delete", title, consequence, act }.dialog(request, "delete")
 }
 
 fn row(request: &PageRequest, Kept { pattern, hits, last_ms }: &Kept) -> String {
@@ -295,7 +287,7 @@ fn form(request: &PageRequest, pattern: &Pattern, refused: &str) -> PageResponse
          <a class='button' href='{base}'>{}</a></div></form></div>",
         text_field(language, pattern, refused),
         fields(language, pattern),
-        cancel(language)
+        language.say("Cancel", "Abbrechen")
     ))
     .title(title)
 }

@@ -1,9 +1,7 @@
 //! What an administrator forbids: one pattern, checked before it is kept.
 
-use hearth_plugin_api::{Error, Result, json};
+use hearth_plugin_api::{Error, Language, Result, json};
 use regex::{Regex, RegexBuilder};
-
-use crate::text::Language;
 
 /// Characters that a pattern or a reply may have.
 const LONGEST: usize = 512;
