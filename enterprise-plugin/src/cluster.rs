@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::authority;
 use crate::carrier::{Carrier, Comparison, Ways, wire};
-use crate::engine::{Mesh, Wake, Watch};
+use crate::engine::{ForAll, Mesh, Wake, Watch};
 use crate::membership::driver::{Carry, Core, Driver};
 use crate::membership::node::Action;
 use crate::membership::{Member, Snapshot, State, View};
@@ -216,7 +216,7 @@ impl Carry for Carrier<ClusterHost> {
         Carrier::hear(self, from, bytes, now);
     }
 
-    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<wire::Framed>)> {
+    fn samples(&self, now: Duration, flush: bool) -> ForAll<wire::Framed> {
         Carrier::samples(self, now, flush)
     }
 }

@@ -77,8 +77,13 @@ impl Im {
     }
 
     /// Another node has something for whichever sessions of these accounts are here.
-    pub fn told(self: &Arc<Self>, accounts: &[Jid], to: ToOverride, stanza: Stanza, out: &mut Out) {
-        let stanza = Arc::new(stanza);
+    pub fn told(
+        self: &Arc<Self>,
+        accounts: &[Jid],
+        to: ToOverride,
+        stanza: Arc<Stanza>,
+        out: &mut Out,
+    ) {
         for owner in accounts {
             match stanza.head.kind {
                 Kind::Iq(_) => self.roster_told(owner, &stanza),

@@ -1,7 +1,10 @@
 //! Cuts a stream of octets into the header, first-level elements and the end, without looking at
 //! more than the markup needs. Every octet is examined once, however it is split over reads.
 
+use std::ops::Range;
+
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use super::XmlError;
 use super::tag;
@@ -480,11 +483,11 @@ pub fn single_element(octets: &[u8], limits: FrameLimits) -> Result<(), XmlError
 }
 
 /// Octet ranges of the elements that follow one another in canonical `octets`.
-pub fn elements(octets: &[u8]) -> Result<Vec<std::ops::Range<usize>>, XmlError> {
+pub fn elements(octets: &[u8]) -> Result<SmallVec<[Range<usize>; 4]>, XmlError> {
     // One less than the maximum, so that the window arithmetic cannot overflow.
     let limits = FrameLimits { octets: u32::MAX - 1, depth: u16::MAX - 1, elements: u32::MAX - 1 };
     let mut scanner = Scanner::new(limits, Phase::Open);
-    let mut ranges = Vec::new();
+    let mut ranges = SmallVec::new();
     let mut at = 0;
     while at < octets.len() {
         let scan = scanner.scan(&octets[at..])?;

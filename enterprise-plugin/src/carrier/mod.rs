@@ -22,8 +22,9 @@ use hearth_plugin_api::cluster::{
     Ack, Cluster, Delta, Envelope, Node, Outcome, Ownership, Queued, View,
 };
 use hearth_plugin_api::{Host, Result};
+use smallvec::SmallVec;
 
-use crate::engine::Wake;
+use crate::engine::{ForAll, Wake};
 use crate::lanes::Sample;
 use crate::membership::Member;
 use crate::tasks::Tasks;
@@ -144,7 +145,7 @@ impl<S: Seam> Carrier<S> {
 
     /// What is to be sent, and to whom. `flush`: acknowledgements too that may wait for company; to be
     /// set each 100 ms.
-    pub fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Framed>)> {
+    pub fn samples(&self, now: Duration, flush: bool) -> ForAll<Framed> {
         if flush {
             self.catch_up();
         }
@@ -193,7 +194,7 @@ impl<S: Seam> Carrier<S> {
             }
             _ => None,
         };
-        let mut envelopes = Vec::with_capacity(messages.len());
+        let mut envelopes: SmallVec<[Envelope<'_>; 1]> = SmallVec::with_capacity(messages.len());
         envelopes.extend(messages.iter().filter_map(envelope));
         if envelopes.is_empty() {
             return;
@@ -333,9 +334,8 @@ impl<S: Seam> Cluster for Carrier<S> {
     }
 
     fn acknowledge(&self, origin: Node, acks: &[Ack]) {
-        if let Some(peer) = self.state().peers.get_mut(&origin.into()).filter(|_| !acks.is_empty())
-        {
-            peer.push(Message::Acks(acks.to_vec()).encode());
+        if let Some(peer) = self.state().peers.get_mut(&origin.into()) {
+            peer.push_acks(acks);
         }
         self.wake_unless_flushed();
     }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hearth_plugin_api::cluster::{Delta, Envelope};
+use hearth_plugin_api::cluster::{Ack, Delta, Envelope};
+use smallvec::SmallVec;
 
 use super::wire::{self, CONTROL, Framed, Joiner, LANES, Message, STANZAS};
+use crate::engine::Samples;
 use crate::lanes::{Inbox, Outbox, SAMPLE, Sample};
 
 /// Octets of stanzas that wait for a node at most.
@@ -31,7 +33,7 @@ struct Lane {
 /// What [`Peer::hear`] took from a sample.
 #[derive(Debug, Default)]
 pub struct Heard {
-    pub messages: Vec<Message>,
+    pub messages: SmallVec<[Message; 1]>,
     /// The outbox takes stanzas again.
     pub is_ready: bool,
     /// There is something to send by it, which does not wait for company.
@@ -44,7 +46,7 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct Peer {
     lanes: [Lane; LANES],
-    /// Stanzas are written here one after the other, so that none needs memory of its own.
+    /// What often crosses is written here one behind the other, so that nothing of it needs memory of its own.
     room: BytesMut,
     pub sessions: Sessions,
     /// Something for it did not fit: it needs the whole directory.
@@ -90,6 +92,12 @@ impl Peer {
         has_room
     }
 
+    /// Queues what became of envelopes.
+    pub fn push_acks(&mut self, acks: &[Ack]) {
+        let outbox = &mut self.lanes[usize::from(CONTROL)].outbox;
+        wire::ack_parcels(&mut self.room, acks).for_each(|parcel| outbox.push_over(parcel));
+    }
+
     /// Queues a message that no stanza holds up.
     pub fn push(&mut self, message: Bytes) {
         let outbox = &mut self.lanes[usize::from(CONTROL)].outbox;
@@ -110,8 +118,8 @@ impl Peer {
     }
 
     /// What is to be sent now. `flush`: acknowledgements too that may wait for company.
-    pub fn samples(&mut self, now: Duration, flush: bool) -> Vec<Framed> {
-        let mut all = Vec::new();
+    pub fn samples(&mut self, now: Duration, flush: bool) -> Samples<Framed> {
+        let mut all = Samples::new();
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             lane.outbox.tick(now);
             loop {

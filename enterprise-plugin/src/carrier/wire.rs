@@ -22,6 +22,8 @@ const LAST: u8 = 0;
 const PART: usize = 48 * 1024;
 /// Octets for envelopes for which there is room at a time.
 const ROOM: usize = 64 * 1024;
+/// Octets of an acknowledgement.
+const ACK: usize = 8 + 1;
 /// Octets before the stanza in the message that brings it.
 const ENVELOPE: usize = 1 + 4 + 8;
 /// A message that grows beyond this is a bug or an attack.
@@ -183,6 +185,19 @@ pub fn envelope_parcels(
     one.into_iter().chain(cut)
 }
 
+/// The parcels of acknowledgements, written where there is `room`: each is a message of its own.
+pub fn ack_parcels(room: &mut BytesMut, acks: &[Ack]) -> impl Iterator<Item = Bytes> {
+    acks.chunks((PART - 2) / ACK).map(|acks| {
+        let octets = 2 + ACK * acks.len();
+        if room.capacity() < octets {
+            room.reserve(ROOM);
+        }
+        room.put_u8(LAST);
+        put_acks(room, acks);
+        room.split().freeze()
+    })
+}
+
 /// Puts parcels together again.
 #[derive(Debug, Default)]
 pub struct Joiner {
@@ -220,13 +235,7 @@ impl Message {
             Message::Envelope { lane, ticket, bytes } => {
                 put_envelope(&mut out, *lane, *ticket, bytes);
             }
-            Message::Acks(acks) => {
-                out.put_u8(2);
-                for ack in acks {
-                    out.put_u64(ack.ticket);
-                    out.put_u8(outcome_code(ack.outcome));
-                }
-            }
+            Message::Acks(acks) => put_acks(&mut out, acks),
             Message::Deltas { seq, deltas } => put_deltas(&mut out, 3, *seq, deltas),
             Message::Directory { seq, sessions } => put_deltas(&mut out, 4, *seq, sessions),
             Message::Sessions(sessions) => put_deltas(&mut out, 10, 0, sessions),
@@ -303,6 +312,14 @@ fn put_envelope(out: &mut BytesMut, lane: u32, ticket: u64, bytes: &[u8]) {
     out.put_slice(bytes);
 }
 
+fn put_acks(out: &mut BytesMut, acks: &[Ack]) {
+    out.put_u8(2);
+    for ack in acks {
+        out.put_u64(ack.ticket);
+        out.put_u8(outcome_code(ack.outcome));
+    }
+}
+
 fn outcome_code(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Delivered => 0,
@@ -312,7 +329,7 @@ fn outcome_code(outcome: Outcome) -> u8 {
 }
 
 fn acks(mut input: Bytes) -> Result<Vec<Ack>, Unreadable> {
-    let mut all = Vec::with_capacity(input.len() / 9);
+    let mut all = Vec::with_capacity(input.len() / ACK);
     while input.has_remaining() {
         let ticket = input.try_get_u64()?;
         let outcome = match input.try_get_u8()? {
@@ -540,7 +557,7 @@ mod tests {
         let all = messages().into_iter().map(|message| message.encode());
         let sample = |message: Bytes| {
             let parcels = vec![parcels(message.clone()).concat().into(), message];
-            frame(1, CONTROL, Sample { parcels, ..Sample::default() })
+            frame(1, CONTROL, Sample { parcels: parcels.into(), ..Sample::default() })
         };
         let all: Vec<_> = all.flat_map(|message| [sample(message.clone()), message]).collect();
         let damage =

@@ -7,6 +7,7 @@ mod mesh;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::membership::{Member, NodeRow};
 
@@ -27,6 +28,12 @@ pub enum Event {
         bytes: Bytes,
     },
 }
+
+/// What is sent to one node at once: mostly a sample for each lane.
+pub type Samples<S> = SmallVec<[S; 2]>;
+
+/// What is sent to all nodes at once.
+pub type ForAll<S> = SmallVec<[(Member, Samples<S>); 1]>;
 
 /// To be called when there is something to do, from any thread; never waits.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;

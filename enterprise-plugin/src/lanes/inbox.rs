@@ -1,8 +1,6 @@
 //! The receiving end of a lane.
 
-use bytes::Bytes;
-
-use super::Sample;
+use super::{Parcels, Sample};
 
 /// Knows what arrived.
 #[derive(Debug, Default)]
@@ -16,7 +14,7 @@ pub struct Inbox {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Received {
     /// New ones, in order.
-    pub parcels: Vec<Bytes>,
+    pub parcels: Parcels,
     /// Tell the sender at once: something is missing, or it sends what was here before.
     pub is_urgent: bool,
 }
@@ -27,7 +25,7 @@ impl Inbox {
         let Sample { first, mut parcels, .. } = sample;
         self.gap = first > self.next;
         if self.gap {
-            return Received { parcels: Vec::new(), is_urgent: true };
+            return Received { parcels: Parcels::new(), is_urgent: true };
         }
         let known = usize::try_from(self.next - first).unwrap_or(usize::MAX).min(parcels.len());
         parcels.drain(..known);

@@ -16,7 +16,7 @@ mod tests;
 
 pub use inbox::{Inbox, Received};
 pub use outbox::{Full, Outbox};
-pub use sample::{Sample, SampleError};
+pub use sample::{Parcels, Sample, SampleError};
 
 /// Octets of parcels that a sample holds at most; a larger parcel has a sample of its own.
 pub const SAMPLE: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{SAMPLE, WINDOW};
+use super::{Parcels, SAMPLE, WINDOW};
 
 /// The receiver is taken to have lost what it has not acknowledged after this time without progress.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -74,10 +74,10 @@ impl Outbox {
 
     /// The parcels that the next sample carries, with the number of the first; none when nothing
     /// waits or the window is full.
-    pub fn pack(&mut self, now: Duration) -> (u64, Vec<Bytes>) {
+    pub fn pack(&mut self, now: Duration) -> (u64, Parcels) {
         let first = self.base + self.sent as u64;
         let waiting = self.parcels.len() - self.sent;
-        let (mut packed, mut octets) = (Vec::with_capacity(waiting.min(MANY)), 0);
+        let (mut packed, mut octets) = (Parcels::with_capacity(waiting.min(MANY)), 0);
         while let Some(parcel) = self.parcels.get(self.sent) {
             let size = parcel.len();
             let fits = packed.is_empty() || octets + size <= SAMPLE;

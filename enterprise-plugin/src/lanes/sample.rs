@@ -1,6 +1,10 @@
 //! What crosses a link in one piece.
 
 use bytes::{Buf, BufMut, Bytes};
+use smallvec::SmallVec;
+
+/// In order. Mostly it is one: that needs no memory of its own.
+pub type Parcels = SmallVec<[Bytes; 1]>;
 
 /// Parcels with their place in the lane, and what the sender has received on the lane towards it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -11,7 +15,7 @@ pub struct Sample {
     pub received: u64,
     /// Something before what arrived last is missing: send again from `received` on.
     pub gap: bool,
-    pub parcels: Vec<Bytes>,
+    pub parcels: Parcels,
 }
 
 /// The sample does not have our form: another version of the protocol, or a bug.
@@ -48,7 +52,7 @@ impl Sample {
         let (first, received, flags) = (input.get_u64(), input.get_u64(), input.get_u8());
         let count = input.get_u32() as usize;
         // However many it says: each has its length before it.
-        let mut parcels = Vec::with_capacity(count.min(input.len() / 4));
+        let mut parcels = Parcels::with_capacity(count.min(input.len() / 4));
         for _ in 0..count {
             let length = input.try_get_u32().map_err(|_| error)? as usize;
             if input.len() < length {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use smallvec::smallvec;
 
 use super::*;
 
@@ -30,7 +31,7 @@ fn samples_cross_as_they_are() {
         first: 7,
         received: u64::MAX,
         gap: true,
-        parcels: vec![parcel(1, 20), Bytes::new()],
+        parcels: smallvec![parcel(1, 20), Bytes::new()],
     };
     let mut whole = Vec::new();
     sample.encode(&mut whole);

@@ -13,7 +13,7 @@ use hearth_plugin_api::{Host, Result};
 use super::links::{self, Links};
 use super::node::{Action, Beat, HASTE, Input, Node, Terms};
 use super::{About, Happened, Member, Snapshot, State};
-use crate::engine::{Ear, Engine, Event, Open, Piece, Wake};
+use crate::engine::{Ear, Engine, Event, ForAll, Open, Piece, Wake};
 use crate::licence::Standing;
 use crate::licence::office;
 use crate::patience::within;
@@ -54,7 +54,7 @@ pub trait Carry: Send + Sync + 'static {
     fn hear(&self, from: Member, bytes: Bytes, now: Duration);
 
     /// What is to be sent; with `flush` also what may wait a little.
-    fn samples(&self, now: Duration, flush: bool) -> Vec<(Member, Vec<Self::Sample>)>;
+    fn samples(&self, now: Duration, flush: bool) -> ForAll<Self::Sample>;
 }
 
 /// One node of the cluster.

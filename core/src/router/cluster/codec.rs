@@ -3,6 +3,7 @@
 //! All the rest is checked.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use compact_str::CompactString;
@@ -74,7 +75,7 @@ pub struct Letter {
     pub to: ToOverride,
     /// Of a durable message.
     pub id: Option<StanzaId>,
-    pub stanza: Stanza,
+    pub stanza: Arc<Stanza>,
 }
 
 /// Writes `stanza` for the sessions with these full addresses, or for these accounts.
@@ -248,18 +249,22 @@ impl<'o> Reader<'o> {
         Payload::from_canonical(children).map_err(|_| CodecError::Invalid(what))
     }
 
-    fn stanza(&mut self, to: &Option<Jid>, from: &Option<Jid>) -> Result<Stanza, CodecError> {
+    /// A stanza is large: it is moved once, to where it stays.
+    fn stanza(&mut self, to: &Option<Jid>, from: &Option<Jid>) -> Result<Arc<Stanza>, CodecError> {
         let kind = KINDS.get(usize::from(self.octet()?)).ok_or(CodecError::Invalid("kind"))?;
         let hops = self.octet()?;
         let origin = u16::from_be_bytes(self.array()?);
         let hidden = u32::from_be_bytes(self.array()?);
-        let mut stanza = Stanza::new(*kind);
-        stanza.head.to = self.address(to, "to")?;
-        stanza.head.from = self.address(from, "from")?;
-        stanza.head.id = self.maybe("id")?.map(CompactString::from);
-        stanza.head.lang = self.maybe("lang")?.map(CompactString::from);
-        let mut stanza = stanza.with_payload(self.children("payload")?);
-        (stanza.hops, stanza.origin, stanza.hidden) = (hops, origin, hidden);
+        let head = Head {
+            kind: *kind,
+            to: self.address(to, "to")?,
+            from: self.address(from, "from")?,
+            id: self.maybe("id")?.map(CompactString::from),
+            lang: self.maybe("lang")?.map(CompactString::from),
+        };
+        let payload = self.children("payload")?;
+        let marks = payload.marks();
+        let mut stanza = Stanza { head, payload, marks, appended: None, hidden, hops, origin };
         for _ in 0..self.count(self.0.len(), "number of children")? {
             let child = self.children("child")?;
             if child.index.len() != 1 {
@@ -267,6 +272,6 @@ impl<'o> Reader<'o> {
             }
             stanza.append(child.bytes);
         }
-        Ok(stanza)
+        Ok(Arc::new(stanza))
     }
 }

@@ -93,7 +93,9 @@ impl Post<'_> {
 
     fn open(&mut self, letter: Letter, ticket: Option<Ticket>) {
         let Letter { recipients, to, id, mut stanza } = letter;
-        stanza.hops = stanza.hops.saturating_add(1);
+        if let Some(stanza) = Arc::get_mut(&mut stanza) {
+            stanza.hops = stanza.hops.saturating_add(1);
+        }
         if recipients.iter().all(Jid::is_bare) {
             let ended = stanza.head.from.as_ref().filter(|_| stanza.head.kind == UNAVAILABLE);
             if ended.and_then(|jid| self.find(jid)).is_some_and(|it| has_moved(&it, self.from)) {
@@ -155,7 +157,7 @@ fn has_moved(session: &Entry, from: Node) -> bool {
 fn message(
     router: &Arc<Router>,
     mut entries: Entries,
-    stanza: Stanza,
+    stanza: Arc<Stanza>,
     duty: Option<Arc<Duty>>,
     out: &mut Out,
 ) {
@@ -163,7 +165,7 @@ fn message(
     match (entries.iter().any(is_here), duty) {
         (true, duty) => {
             entries.retain(|entry| is_here(entry));
-            router.deliver_to(entries, Arc::new(stanza), duty, out);
+            router.deliver_to(entries, stanza, duty, out);
         }
         (false, Some(duty)) => {
             duty.refuse();
@@ -173,8 +175,8 @@ fn message(
 }
 
 /// To sessions here, and to those which have moved on to another node.
-fn hand_out(entries: &Entries, to: ToOverride, stanza: Stanza, out: &mut Out) {
-    let (may_go_on, stanza) = (stanza.hops < MAX_HOPS, Arc::new(stanza));
+fn hand_out(entries: &Entries, to: ToOverride, stanza: Arc<Stanza>, out: &mut Out) {
+    let may_go_on = stanza.hops < MAX_HOPS;
     for entry in entries {
         if may_go_on || matches!(entry, Entry::Local(_)) {
             out.send(entry, Envelope { stanza: stanza.clone(), to, duty: None });

@@ -93,7 +93,7 @@ impl Copy {
     /// A client has it. If a row of the offline table is to be removed now: whose, and its number.
     pub fn delivered(&self) -> Option<(Jid, StanzaId)> {
         let duty = self.duty.as_ref().filter(|duty| duty.done())?;
-        Some((self.letter()?.stanza.head.to?, duty.id))
+        Some((self.letter()?.stanza.head.to.clone()?, duty.id))
     }
 
     /// It is committed there. Its hold on the duty stays: whoever lets go of it last need not do anything.
@@ -125,7 +125,7 @@ impl Copy {
                 Arc::new(duty)
             }
         };
-        Some(Envelope { stanza: Arc::new(stanza), to, duty: Some(duty) })
+        Some(Envelope { stanza, to, duty: Some(duty) })
     }
 
     fn letter(&self) -> Option<Letter> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use hearth_plugin_api::testing::{FakeHost, block_on};
 
 use hearth_plugin_api::ErrorKind;
+use smallvec::smallvec;
 
 use super::*;
 use crate::Enterprise;
@@ -44,9 +45,9 @@ impl Carry for Arc<Told> {
         self.heard.lock().expect("no panic").push((from, bytes));
     }
 
-    fn samples(&self, _: Duration, _: bool) -> Vec<(Member, Vec<Bytes>)> {
+    fn samples(&self, _: Duration, _: bool) -> ForAll<Bytes> {
         let post = std::mem::take(&mut *self.post.lock().expect("no panic"));
-        post.into_iter().map(|(member, sample)| (member, vec![sample])).collect()
+        post.into_iter().map(|(member, sample)| (member, smallvec![sample])).collect()
     }
 }
 

@@ -32,8 +32,8 @@ fn a_stanza_is_the_same_after_its_way() {
     let letter = there_and_back(&sent, ToOverride::Own, Some(StanzaId(9)));
     assert_eq!(render(&letter.stanza), render(&sent));
     assert!(!render(&letter.stanza).contains("forged"));
-    let Stanza { hops, origin, marks, .. } = letter.stanza;
-    assert_eq!((hops, origin, marks), (3, 12, sent.marks));
+    let Stanza { hops, origin, marks, .. } = &*letter.stanza;
+    assert_eq!((*hops, *origin, *marks), (3, 12, sent.marks));
     assert_eq!((letter.to, letter.id), (ToOverride::Own, Some(StanzaId(9))));
 }
 
@@ -48,10 +48,8 @@ fn the_addresses_before_serve_only_those_that_are_the_same() {
         let octets = codec::encode([to].into_iter(), ToOverride::Keep, None, &sent);
         let letter = codec::decode(&mut &octets[..], &mut before).unwrap();
         assert_eq!(letter.recipients.as_slice(), std::slice::from_ref(to));
-        assert_eq!(
-            (letter.stanza.head.from, letter.stanza.head.to),
-            (Some(from.clone()), Some(juliet.clone()))
-        );
+        let head = &letter.stanza.head;
+        assert_eq!((head.from.as_ref(), head.to.as_ref()), (Some(from), Some(&juliet)));
     }
 }
 
@@ -100,7 +98,7 @@ proptest! {
         sent.hops = hops;
         let letter = there_and_back(&sent, ToOverride::Keep, Some(StanzaId(ticket)));
         prop_assert_eq!(render(&letter.stanza), render(&sent));
-        prop_assert_eq!(letter.stanza.head, sent.head);
+        prop_assert_eq!(&letter.stanza.head, &sent.head);
         prop_assert_eq!((letter.id, letter.stanza.hops), (Some(StanzaId(ticket)), hops));
     }
 
