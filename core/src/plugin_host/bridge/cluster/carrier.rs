@@ -1,19 +1,18 @@
 //! The plugin as core calls it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hearth_plugin_api::abi::{self, ClusterRef};
 use hearth_plugin_api::cluster::{ClusterCall, ClusterSpec};
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
-use tokio::sync::Notify;
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::super::Guest;
 use super::convert;
+use super::flushing::{Flushing, Haste};
 use crate::plugin_host::guard::Guard;
 use crate::router::cluster::{Ack, Answer, Cluster, ClusterError, Ownership, Parcel, Queued};
 use crate::session::{Delta, Node};
@@ -22,12 +21,6 @@ use crate::session::{Delta, Node};
 /// shorter.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// After a flush this recently, or when so many octets wait for one, whoever has something to say by now says
-/// it before the next one: it is cheaper to send it together. When little is said, to wait would wake another
-/// thread in vain.
-const BUSY: Duration = Duration::from_micros(200);
-const MUCH: usize = 4 * 1024;
-
 /// Hands core's traffic to the plugin.
 pub struct Carrier {
     guard: Arc<Guard>,
@@ -35,9 +28,7 @@ pub struct Carrier {
     /// Octets of the largest parcel.
     largest: usize,
     is_leading: AtomicBool,
-    /// Octets that wait to be flushed.
-    octets: AtomicUsize,
-    queued: Notify,
+    flushing: Flushing,
 }
 
 impl Carrier {
@@ -47,8 +38,8 @@ impl Carrier {
             octets => octets.try_into().unwrap_or(usize::MAX),
         };
         let guard = guest.guard.clone();
-        let (is_leading, octets) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Carrier { guard, plugin, largest, is_leading, octets, queued: Notify::new() }
+        let (is_leading, flushing) = (AtomicBool::new(false), Flushing::default());
+        Carrier { guard, plugin, largest, is_leading, flushing }
     }
 
     pub fn begin(&self) {
@@ -74,22 +65,11 @@ impl Carrier {
     }
 
     async fn flush_queued(&self) {
-        let mut flushed = Instant::now();
+        let mut last = Instant::now();
         loop {
-            self.queued.notified().await;
-            if self.octets.load(Ordering::Relaxed) >= MUCH || flushed.elapsed() < BUSY {
-                yield_now().await;
-            }
-            // What was queued by who did not wake this is seen by the flush.
-            self.octets.swap(0, Ordering::AcqRel);
+            self.flushing.due(last).await;
             self.flush();
-            flushed = Instant::now();
-        }
-    }
-
-    fn flush_soon(&self, octets: usize) {
-        if self.octets.fetch_add(octets.max(1), Ordering::AcqRel) == 0 {
-            self.queued.notify_one();
+            last = Instant::now();
         }
     }
 
@@ -118,7 +98,8 @@ impl Cluster for Carrier {
         let to = convert::abi_node(to);
         match self.guard.brief(|| self.plugin.deliver(to, &envelope)) {
             Some(0) => {
-                self.flush_soon(bytes.len());
+                let haste = if ticket == 0 { Haste::Now } else { Haste::Soon };
+                self.flushing.queued(bytes.len(), haste);
                 Queued::Queued
             }
             Some(1) => Queued::Full,
@@ -130,7 +111,7 @@ impl Cluster for Carrier {
         let acks: SmallVec<[abi::Ack; 16]> = acks.iter().map(convert::abi_ack).collect();
         let origin = convert::abi_node(origin);
         self.guard.brief(|| self.plugin.acknowledge(origin, acks.as_slice().into()));
-        self.flush_soon(size_of_val(acks.as_slice()));
+        self.flushing.queued(size_of_val(acks.as_slice()), Haste::None);
     }
 
     fn flush(&self) {

@@ -3,6 +3,7 @@
 
 mod carrier;
 mod convert;
+mod flushing;
 mod host;
 mod watch;
 
