@@ -501,6 +501,24 @@ mod tests {
     }
 
     #[test]
+    fn many_acknowledgements_are_several_messages() {
+        let ack = |ticket| Ack { ticket, outcome: Outcome::Committed };
+        let acks: Vec<_> = (0..12_000).map(ack).collect();
+        let (mut room, mut joiner) = (BytesMut::new(), Joiner::default());
+        let messages: Vec<_> = ack_parcels(&mut room, &acks)
+            .inspect(|parcel| assert!(parcel.len() <= PART))
+            .map(|parcel| Message::decode(joiner.join(parcel).unwrap().expect("it is whole")))
+            .collect();
+        assert_eq!(messages.len(), 3);
+        let told = messages.into_iter().flat_map(|message| match message {
+            Ok(Some(Message::Acks(acks))) => acks,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), acks);
+        assert_eq!(ack_parcels(&mut room, &[]).count(), 0);
+    }
+
+    #[test]
     fn a_message_that_is_too_large_costs_no_other_one() {
         let mut joiner = Joiner::default();
         let part = Bytes::from(vec![MORE; MOST / 2]);
