@@ -230,6 +230,8 @@ def test_a_restart_goes_on_where_it_stopped(first_start, wizard):
     browser.fill(host="db.example", password="of the database")
     browser.press("back")
     browser.is_at("server")
+    # It asks about its ports as it opens: nothing may be under way when the server goes.
+    browser.page.wait_for_load_state("networkidle")
     answers = server.home / "setup.json"
     assert mode(answers) == 0o600 and "of the database" in answers.read_text()
     token = server.setup_token()
