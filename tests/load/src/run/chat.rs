@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// The fixed rate is kept by sending what is due once in this time.
 const TICK: Duration = Duration::from_millis(1);
+/// By then each node knows of the sessions of the other: what is sent to one before is stored first.
+const KNOWN: Duration = Duration::from_millis(200);
 
 /// One user of a pair.
 struct Talker {
@@ -42,6 +44,9 @@ pub async fn run(options: Chat) -> Result<()> {
     }
     let dialer = Rc::new(Dialer::new(target)?);
     let sessions = fleet::log_in_everybody(&dialer, true).await?;
+    if target.other_port.is_some() {
+        tokio::time::sleep(KNOWN).await;
+    }
     let tally = Rc::new(Tally::default());
     let lanes = start(&options, sessions, &tally).await?;
     match options.rate {
