@@ -20,7 +20,7 @@ const MORE: u8 = 1;
 const LAST: u8 = 0;
 /// Octets of a message that a parcel holds: with its head it stays below what a sample may have.
 const PART: usize = 48 * 1024;
-/// Octets for envelopes for which there is room at a time.
+/// Octets for parcels for which there is room at a time.
 const ROOM: usize = 64 * 1024;
 /// Octets of an acknowledgement.
 const ACK: usize = 8 + 1;
@@ -171,12 +171,7 @@ pub fn envelope_parcels(
 ) -> impl Iterator<Item = Bytes> {
     let octets = 1 + ENVELOPE + bytes.len();
     let (one, cut) = if octets <= PART {
-        if room.capacity() < octets {
-            room.reserve(ROOM);
-        }
-        room.put_u8(LAST);
-        put_envelope(room, lane, ticket, bytes);
-        (Some(room.split().freeze()), Vec::new())
+        (Some(parcel(room, octets, |out| put_envelope(out, lane, ticket, bytes))), Vec::new())
     } else {
         let mut whole = BytesMut::with_capacity(octets);
         put_envelope(&mut whole, lane, ticket, bytes);
@@ -187,15 +182,18 @@ pub fn envelope_parcels(
 
 /// The parcels of acknowledgements, written where there is `room`: each is a message of its own.
 pub fn ack_parcels(room: &mut BytesMut, acks: &[Ack]) -> impl Iterator<Item = Bytes> {
-    acks.chunks((PART - 2) / ACK).map(|acks| {
-        let octets = 2 + ACK * acks.len();
-        if room.capacity() < octets {
-            room.reserve(ROOM);
-        }
-        room.put_u8(LAST);
-        put_acks(room, acks);
-        room.split().freeze()
-    })
+    acks.chunks((PART - 2) / ACK)
+        .map(|acks| parcel(room, 2 + ACK * acks.len(), |out| put_acks(out, acks)))
+}
+
+/// A parcel of so many octets for a whole message, written where there is `room`.
+fn parcel(room: &mut BytesMut, octets: usize, put: impl FnOnce(&mut BytesMut)) -> Bytes {
+    if room.capacity() < octets {
+        room.reserve(ROOM);
+    }
+    room.put_u8(LAST);
+    put(room);
+    room.split().freeze()
 }
 
 /// Puts parcels together again.

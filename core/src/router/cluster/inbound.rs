@@ -93,9 +93,9 @@ impl Post<'_> {
 
     fn open(&mut self, letter: Letter, ticket: Option<Ticket>) {
         let Letter { recipients, to, id, mut stanza } = letter;
-        if let Some(stanza) = Arc::get_mut(&mut stanza) {
-            stanza.hops = stanza.hops.saturating_add(1);
-        }
+        // Nobody else has it yet: nothing is copied.
+        let hops = &mut Arc::make_mut(&mut stanza).hops;
+        *hops = hops.saturating_add(1);
         if recipients.iter().all(Jid::is_bare) {
             let ended = stanza.head.from.as_ref().filter(|_| stanza.head.kind == UNAVAILABLE);
             if ended.and_then(|jid| self.find(jid)).is_some_and(|it| has_moved(&it, self.from)) {
