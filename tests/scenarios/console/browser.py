@@ -19,6 +19,9 @@ WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 380, "height": 800}
 SCHEMES = ("light", "dark")
 # What htmx marks while it asks for a part of the page and puts it in place.
 UNDER_WAY = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
+# htmx reports a request as an error when the page is left, or a newer request takes its place, before its answer is
+# there. A request that fails says so itself, beside the first of these.
+GIVEN_UP = ["htmx:afterRequest", "htmx:sendAbort"]
 # Live parts hold still while the page is looked at.
 HOLD = """() => {
   window.held = (event) => event.preventDefault();
@@ -52,7 +55,7 @@ class Console:
         self.name = name
         self.complaints: list[str] = []
         # What a test expects the browser to complain about, such as a status that it provokes.
-        self.forgiven: list[str] = []
+        self.forgiven = list(GIVEN_UP)
         self.page = self._new_page()
 
     def _new_page(self) -> Page:
