@@ -21,7 +21,7 @@ use bytes::Bytes;
 use hearth_plugin_api::cluster::{
     Ack, Cluster, Delta, Envelope, Node, Outcome, Ownership, Queued, View,
 };
-use hearth_plugin_api::{Host, Result};
+use hearth_plugin_api::{ErrorKind, Host, Result};
 use smallvec::SmallVec;
 
 use crate::engine::{ForAll, Wake};
@@ -200,7 +200,10 @@ impl<S: Seam> Carrier<S> {
             return;
         }
         let Err(error) = seam.receive(from.into(), &envelopes) else { return };
-        self.0.host.error(format!("stanzas of node {} are refused: {error}", from.node));
+        // That this node does not serve has been said once; many stanzas may come before others know.
+        if error.kind != ErrorKind::Unavailable {
+            self.0.host.error(format!("stanzas of node {} are refused: {error}", from.node));
+        }
         let tickets = envelopes.iter().map(|envelope| envelope.ticket).filter(|it| *it != 0);
         let acks: Vec<_> =
             tickets.map(|ticket| Ack { ticket, outcome: Outcome::Refused }).collect();

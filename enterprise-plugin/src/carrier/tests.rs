@@ -31,7 +31,7 @@ struct Core {
     thawed: Vec<String>,
     owned: Vec<String>,
     disowned: Vec<(String, u32)>,
-    refuses: bool,
+    refuses: Option<Error>,
 }
 
 impl Told {
@@ -43,8 +43,8 @@ impl Told {
 impl Seam for Told {
     fn receive(&self, from: Node, envelopes: &[Envelope<'_>]) -> Result<()> {
         let mut core = self.core();
-        if core.refuses {
-            return Err(Error::invalid("not today"));
+        if let Some(error) = &core.refuses {
+            return Err(error.clone());
         }
         let all = envelopes.iter().map(|it| (from, it.ticket, it.bytes.to_vec()));
         core.received.extend(all);
@@ -334,11 +334,17 @@ fn large_envelopes_cross_and_acknowledgements_come_back() {
 
 #[test]
 fn what_core_refuses_comes_back_as_refused() {
-    let mut net = Net::of(2);
-    net.core(2).refuses = true;
-    net.send(1, 2, 5, b"x");
-    let refused = Ack { ticket: 5, outcome: Outcome::Refused };
-    net.until("it came back", |net| net.core(1).acks == [(Net::node(2), refused)]);
+    // What comes to a node that does not serve is no error worth a line for each stanza.
+    let cases = [(Error::invalid("not today"), 1), (Error::unavailable("does not serve"), 0)];
+    for (error, lines) in cases {
+        let mut net = Net::of(2);
+        net.core(2).refuses = Some(error);
+        net.send(1, 2, 5, b"x");
+        let refused = Ack { ticket: 5, outcome: Outcome::Refused };
+        net.until("it came back", |net| net.core(1).acks == [(Net::node(2), refused)]);
+        let logs = net.server.logs();
+        assert_eq!(logs.iter().filter(|(_, line)| line.contains("are refused")).count(), lines);
+    }
 }
 
 #[test]

@@ -187,7 +187,12 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         let before = self.inner().node.state();
         match beat {
             Ok(snapshot) => {
+                let is_on_now = snapshot.enabled && !self.inner().snapshot.enabled;
                 self.keep(me, &snapshot);
+                if is_on_now {
+                    // The licence may have come after it was looked at, and just before this.
+                    self.look_at_licence(sent).await;
+                }
                 self.step(Some(Beat { sent, snapshot }), &about, may_found);
                 self.tell_refusal(&about.refused);
             }

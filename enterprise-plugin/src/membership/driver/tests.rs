@@ -68,9 +68,15 @@ impl Room {
     }
 
     fn unlicensed(nodes: u32) -> Room {
+        let room = Room::off(nodes);
+        room.enable();
+        room
+    }
+
+    /// Clustering is disabled.
+    fn off(nodes: u32) -> Room {
         let server = FakeHost::start::<Enterprise>().expect("it starts");
         let host = server.host();
-        block_on(store::set_enabled(&host, true, 1)).expect("enabled");
         let hub = Hub::default();
         let start = |node| {
             let incarnation = AtomicI64::new(i64::from(node) * 100);
@@ -81,6 +87,10 @@ impl Room {
         };
         let nodes = (1..=nodes).map(start).collect();
         Room { server, hub, nodes }
+    }
+
+    fn enable(&self) {
+        block_on(store::set_enabled(&self.server.host(), true, 1)).expect("enabled");
     }
 
     fn run(&self, time: Duration) {
@@ -138,6 +148,18 @@ fn a_licence_that_comes_last_counts_at_once() {
     block_on(office::start_evaluation(&room.server.host(), "admin")).expect("started");
     room.run(Duration::from_secs(1));
     assert_eq!(room.members(), [1]);
+}
+
+#[test]
+fn a_licence_that_came_right_before_clustering_was_enabled_counts() {
+    let room = Room::off(1);
+    room.run(Duration::from_secs(2));
+    block_on(office::start_evaluation(&room.server.host(), "admin")).expect("started");
+    room.enable();
+    room.run(Duration::from_secs(1));
+    assert_eq!(room.members(), [1]);
+    let is_refusal = |(_, line): &(u32, String)| line.contains("may not join");
+    assert!(!room.server.logs().iter().any(is_refusal), "{:?}", room.server.logs());
 }
 
 #[test]
