@@ -462,6 +462,38 @@ mod tests {
         ]
     }
 
+    /// Their octets in version 1 of the protocol: nodes of the version before and of the next one rely on
+    /// them. What is to be otherwise needs a new version, and goes only to who speaks it.
+    const VERSION_1: [&[u8]; 11] = [
+        b"\x01\0\0\0\x04\0\0\0\0\0\0\0\x05body",
+        b"\x02\0\0\0\0\0\0\0\x08\x01",
+        b"\x03\0\0\0\0\0\0\0\x01\0\0\0\x02\
+          \0\0\0\0\x01\0\0\0\x01a\0\0\0\x05phone\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0c\xff\0\0\0\x01\
+          \0\0\0\0\x01\0\0\0\x01b\0\0\0\x05phone\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0c\xff\0\0\0\x01",
+        b"\x0a\0\0\0\0\0\0\0\0\0\0\0\x01\
+          \0\0\0\0\x01\0\0\0\x01a\0\0\0\x05phone\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0c\xff\0\0\0\x01",
+        b"\x04\0\0\0\0\0\0\0\x02\0\0\0\0",
+        b"\x05",
+        b"\x06\0\0\0\x04room\0\0\0\x03tea",
+        b"\x07\0\0\0\0\0\0\0\x01\0\0\0\x1d{\"ask\":\"claim\",\"session\":\"x\"}body",
+        b"\x08\0\0\0\0\0\0\0\x01\xff\xff\xff\xffbody",
+        b"\x08\0\0\0\0\0\0\0\x02\0\0\0\x02not here",
+        b"\x09\0\0\0\x04room\0\0\0\x03tea\0\0\0\x02\0\0\0\0\0\0\0\x09",
+    ];
+
+    #[test]
+    fn messages_are_written_as_nodes_of_version_1_read_them() {
+        for (message, octets) in messages().iter().zip(VERSION_1) {
+            assert_eq!(message.encode(), Bytes::from_static(octets), "{message:?}");
+        }
+        let parcels = ["one", "two"].map(Bytes::from);
+        let sample =
+            Sample { first: 7, received: 3, gap: true, parcels: parcels.into_iter().collect() };
+        let octets = b"\x01\x01\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x03\x01\0\0\0\x02\
+            \0\0\0\x03one\0\0\0\x03two";
+        assert_eq!(frame(1, STANZAS, sample), Bytes::from_static(octets));
+    }
+
     #[test]
     fn every_message_comes_back() {
         for message in messages() {

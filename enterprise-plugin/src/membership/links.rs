@@ -154,6 +154,13 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_written_as_nodes_of_version_1_read_it() {
+        let word = encode(1, 2, Word { epoch: 3, misses_database: true });
+        let octets = b"\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\x01";
+        assert_eq!(word, Bytes::from_static(octets));
+    }
+
+    #[test]
     fn what_is_no_word_is_left_to_the_lanes() {
         assert!(!is_word(b"\x01abc") && !is_word(b""));
         assert!(is_word(b"\x00short"));

@@ -19,8 +19,8 @@ fn there_and_back(stanza: &Stanza, to: ToOverride, id: Option<StanzaId>) -> Lett
     letter
 }
 
-#[test]
-fn a_stanza_is_the_same_after_its_way() {
+/// A message with whatever a letter has a place for.
+fn everything() -> Stanza {
     let mut sent = stanza(
         "<message id='1' type='chat' xml:lang='de' from='romeo@hearth.example/x' \
          to='juliet@hearth.example'><body>&lt;3</body><stanza-id xmlns='urn:xmpp:sid:0' \
@@ -29,12 +29,34 @@ fn a_stanza_is_the_same_after_its_way() {
     sent.hide(|child| child.name == "stanza-id");
     sent.append("<stanza-id xmlns='urn:xmpp:sid:0' by='juliet@hearth.example' id='7'/>".into());
     (sent.hops, sent.origin) = (3, 12);
+    sent
+}
+
+#[test]
+fn a_stanza_is_the_same_after_its_way() {
+    let sent = everything();
     let letter = there_and_back(&sent, ToOverride::Own, Some(StanzaId(9)));
     assert_eq!(render(&letter.stanza), render(&sent));
     assert!(!render(&letter.stanza).contains("forged"));
     let Stanza { hops, origin, marks, .. } = &*letter.stanza;
     assert_eq!((*hops, *origin, *marks), (3, 12, sent.marks));
     assert_eq!((letter.to, letter.id), (ToOverride::Own, Some(StanzaId(9))));
+}
+
+/// A server before or after this one may run on the other node. What is to be otherwise needs a new version, and
+/// goes only to servers that read it.
+#[test]
+fn a_letter_is_written_as_servers_of_version_1_read_it() {
+    let recipients = [jid("juliet@hearth.example/balcony"), jid("juliet@hearth.example/x")];
+    let id = Some(StanzaId(9));
+    let letter = codec::encode(recipients.iter(), ToOverride::Own, id, &everything());
+    let octets = b"\x01\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\
+        \x02\x1djuliet@hearth.example/balcony\x17juliet@hearth.example/x\
+        \x01\x03\0\x0c\0\0\0\x02\x16juliet@hearth.example\x17romeo@hearth.example/x\x021\x03de\
+        \x84\x01<body>&lt;3</body><stanza-id xmlns='urn:xmpp:sid:0' by='juliet@hearth.example' id='forged'/>\
+        <x xmlns='jabber:x:oob'><url>u</url></x>\
+        \x01E<stanza-id xmlns='urn:xmpp:sid:0' by='juliet@hearth.example' id='7'/>";
+    assert_eq!(letter, &octets[..]);
 }
 
 #[test]
