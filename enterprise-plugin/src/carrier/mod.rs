@@ -293,6 +293,12 @@ impl<S: Seam> Carrier<S> {
     fn send_directory(&self, to: &[Member]) {
         let Some(seam) = self.0.seam.get().filter(|_| !to.is_empty()) else { return };
         let turn = self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        // What changes from now on is queued again: the directory may not have it.
+        for member in to {
+            if let Some(peer) = self.state().peers.get_mut(member) {
+                peer.is_behind = false;
+            }
+        }
         let (seq, sessions) = seam.directory();
         let directory = wire::directory(seq, sessions);
         // What it kept may have changed unheard.
@@ -300,7 +306,6 @@ impl<S: Seam> Carrier<S> {
         let mut state = self.state();
         for member in to {
             let Some(peer) = state.peers.get_mut(member) else { continue };
-            peer.is_behind = false;
             directory.iter().chain([&all]).for_each(|message| peer.push(message.clone()));
         }
         drop((state, turn));

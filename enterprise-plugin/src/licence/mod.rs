@@ -14,7 +14,7 @@ use time::Date;
 
 pub use armour::{issue, verify};
 pub use key::TrustedKey;
-pub use standing::{Evaluation, Refusal, Situation, Standing};
+pub use standing::{Evaluation, Refusal, Situation, Standing, admit};
 
 /// What was granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

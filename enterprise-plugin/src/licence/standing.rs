@@ -4,6 +4,7 @@
 //! afterwards the nodes that it knows may still restart and rejoin, new ones may not. A running node
 //! is never put out for the licence's sake, and the core server is never degraded.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use time::{Date, Duration, OffsetDateTime};
@@ -89,6 +90,11 @@ impl Situation {
 
     /// How the installation stands: by whichever of licence and evaluation allows more.
     pub fn standing(&self) -> Standing {
+        self.standings().swap_remove(0)
+    }
+
+    /// How it stands by each of them, by which allows more first: there is always one.
+    pub fn standings(&self) -> Vec<Standing> {
         let licence = self.licence.as_ref().map(|licence| self.by_licence(licence));
         let evaluation = self.evaluation.map(|evaluation| {
             self.by_time(Grant {
@@ -97,9 +103,13 @@ impl Situation {
                 members: EVALUATION_MEMBERS,
             })
         });
-        let all = licence.into_iter().chain(evaluation);
-        // Of equals the licence, which comes first.
-        all.min_by_key(Standing::order).unwrap_or(Standing::Unlicensed)
+        let mut all: Vec<_> = licence.into_iter().chain(evaluation).collect();
+        // Of equals the licence stays first.
+        all.sort_by_key(Standing::order);
+        if all.is_empty() {
+            all.push(Standing::Unlicensed);
+        }
+        all
     }
 
     fn by_licence(&self, licence: &Licence) -> Standing {
@@ -124,14 +134,16 @@ impl Situation {
 }
 
 impl Standing {
-    fn order(&self) -> u8 {
-        match self {
-            Standing::Holds(_) => 0,
-            Standing::Grace { .. } => 1,
-            Standing::Lapsed(_) => 2,
-            Standing::NotYet { .. } => 3,
-            Standing::Unlicensed => 4,
-        }
+    /// Through its grace a licence allows what it did before.
+    fn order(&self) -> (u8, Reverse<u32>, u8) {
+        let (allows, ended) = match self {
+            Standing::Holds(_) => (0, 0),
+            Standing::Grace { .. } => (0, 1),
+            Standing::Lapsed(_) => (1, 0),
+            Standing::NotYet { .. } => (2, 0),
+            Standing::Unlicensed => (3, 0),
+        };
+        (allows, Reverse(self.grant().map_or(0, |grant| grant.members)), ended)
     }
 
     /// What was granted; `None` when nothing was, or not yet.
@@ -159,6 +171,14 @@ impl Standing {
             false => Err(Refusal::Full { allowed: grant.members, running }),
         }
     }
+}
+
+/// Whether a node may join by any of the installation's standings: to start the evaluation takes nothing
+/// away. If not, the first one says why.
+pub fn admit(standings: &[Standing], is_known: bool, running: u32) -> Result<(), Refusal> {
+    let mut answers = standings.iter().map(|standing| standing.admit(is_known, running));
+    let first = answers.next().unwrap_or(Err(Refusal::Unlicensed));
+    first.or_else(|refusal| answers.find(Result::is_ok).unwrap_or(Err(refusal)))
 }
 
 /// One sentence for the licence page and for warnings.

@@ -145,6 +145,24 @@ fn the_better_of_licence_and_evaluation_counts() {
 }
 
 #[test]
+fn to_start_the_evaluation_takes_nothing_away() {
+    let in_grace = datetime!(2027-01-12 00:00 UTC);
+    let lapsed = datetime!(2027-02-20 00:00 UTC);
+    let with_evaluation = |now| {
+        let evaluation = Some(Evaluation { started: now - Duration::days(1) });
+        Situation { evaluation, ..at(now) }
+    };
+    let grace = with_evaluation(in_grace);
+    assert!(matches!(grace.standing(), Standing::Grace { .. }), "it has more members");
+    assert_eq!(admit(&grace.standings(), false, 4), Ok(()));
+    let lapsed = with_evaluation(lapsed).standings();
+    assert_eq!(admit(&lapsed, false, 2), Ok(()), "by the evaluation");
+    assert_eq!(admit(&lapsed, true, 4), Ok(()), "by the licence");
+    assert_eq!(admit(&lapsed, false, 4), Err(Refusal::Full { allowed: 3, running: 4 }));
+    assert_eq!(admit(&at(in_grace).standings(), true, 5).map_err(|_| ()), Err(()));
+}
+
+#[test]
 fn setting_the_clock_back_gains_nothing() {
     let late = datetime!(2027-03-01 00:00 UTC);
     let back = Situation { now: datetime!(2026-06-01 00:00 UTC), latest: late, ..at(late) };

@@ -81,7 +81,7 @@ struct Inner<E> {
     /// Not before: it has failed.
     open_at: Duration,
     snapshot: Snapshot,
-    standing: Standing,
+    standings: Vec<Standing>,
     looked: Option<Duration>,
     next_beat: Duration,
     /// The run whose row was renewed last; 0 for none.
@@ -102,7 +102,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
             opened: Duration::ZERO,
             open_at: Duration::ZERO,
             snapshot: Snapshot::default(),
-            standing: Standing::Unlicensed,
+            standings: vec![Standing::Unlicensed],
             looked: None,
             next_beat: Duration::ZERO,
             listed: 0,
@@ -272,16 +272,20 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         {
             let inner = self.inner();
             // The one thing that is missing: it may come at any moment.
-            let is_awaited = inner.snapshot.enabled && inner.standing.grant().is_none();
+            let has_none = inner.standings.iter().all(|standing| standing.grant().is_none());
+            let is_awaited = inner.snapshot.enabled && has_none;
             let is_new = |looked| now.saturating_sub(looked) < LICENCE;
             if inner.looked.is_some_and(is_new) && !is_awaited {
                 return;
             }
         }
         let look = office::look(&self.host);
-        if let Ok(office) = within(&self.host, PATIENCE, DATABASE, look).await {
-            let mut inner = self.inner();
-            (inner.standing, inner.looked) = (office.standing, Some(now));
+        let office = within(&self.host, PATIENCE, DATABASE, look).await;
+        let mut inner = self.inner();
+        // Without an answer not each beat waits for one.
+        inner.looked = Some(now);
+        if let Ok(office) = office {
+            inner.standings = office.situation.standings();
         }
     }
 
@@ -355,7 +359,7 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         };
         let others: Vec<_> = members.iter().copied().filter(|it| it.node != me.node).collect();
         let peers = inner.links.peers(&others, now);
-        let terms = Terms::new(inner.standing.clone(), about.clone(), may_found);
+        let terms = Terms::new(inner.standings.clone(), about.clone(), may_found);
         let orders = inner.node.step(Input { now, me, beat, peers: &peers, terms: &terms });
         inner.orders.extend(orders);
     }
@@ -375,8 +379,10 @@ impl<C: Core, O: Open, L: Carry> Driver<C, O, L> {
         while let Some((order, snapshot)) = self.next_order() {
             if let Err(error) = self.perform(&order, &snapshot).await {
                 self.host.warn(format!("the cluster: {error}"));
-                if matches!(order, Action::Enter(_)) {
-                    self.inner().node.did_not_enter();
+                match order {
+                    Action::Enter(_) => self.inner().node.did_not_enter(),
+                    Action::Leave => self.inner().node.did_not_leave(),
+                    _ => {}
                 }
                 done = Err(error);
             }

@@ -38,6 +38,8 @@ pub const FREEZE: Duration = Duration::from_secs(30);
 pub const COLD: Duration = FREEZE.saturating_add(SILENT);
 /// Those that left before are of no interest to anybody.
 const REMEMBERED: usize = 16;
+/// Longer than a senior needs to announce what he has dropped, the database being away meanwhile.
+const TOLD: Duration = COLD.saturating_add(Duration::from_secs(30));
 
 /// What a beat brought.
 #[derive(Clone, Debug)]
@@ -135,6 +137,8 @@ struct Acting {
     until: Duration,
     /// Former members that may still act, and since when this node knows that they are out.
     gone: Vec<(Departed, Duration)>,
+    /// Members that were dropped, and when: the senior was to announce it.
+    untold: Vec<(Member, Duration)>,
     drain: u32,
     /// Members that are about to leave, as core was told.
     draining: Vec<Member>,
@@ -205,6 +209,11 @@ impl Node {
     pub fn did_not_enter(&mut self) {
         self.acting = None;
         self.state = State::Joining;
+    }
+
+    /// Core could not leave: the next beat tries again.
+    pub fn did_not_leave(&mut self) {
+        self.has_left = false;
     }
 
     fn misses_database(&self, now: Duration) -> bool {
@@ -297,7 +306,7 @@ impl Node {
         if let Some(row) = snapshot.node(input.me.node).filter(|row| row.member != input.me) {
             return self.wait_for_row(row.member, input.now);
         }
-        if let Err(refusal) = input.terms.admit(input.me, input.terms.me(), snapshot) {
+        if let Err(refusal) = input.terms.admits_me(input.me, snapshot) {
             (self.state, self.refused) = (State::Refused, refusal.to_string());
             return;
         }
@@ -336,7 +345,8 @@ impl Node {
         out.push(Action::Enter(view.clone()));
         out.push(Action::Hold { epoch, until });
         let (me, since) = (input.me, input.now);
-        self.acting = Some(Acting { me, view, since, until, gone, drain: 0, draining });
+        let untold = Vec::new();
+        self.acting = Some(Acting { me, view, since, until, gone, untold, drain: 0, draining });
         (self.state, self.refused) = (State::Member, String::new());
     }
 
@@ -364,14 +374,20 @@ impl Node {
         }
     }
 
-    /// Former members that do nothing any more are dropped.
+    /// Former members that do nothing any more are dropped. Who was to announce it may have gone before he
+    /// had done so: the next senior announces it again.
     fn take_over(&mut self, now: Duration, out: &mut Vec<Action>) {
-        let Some(acting) = &mut self.acting else { return };
-        let announce = acting.view.senior() == Some(acting.me);
-        acting.gone.retain(|(departed, since)| {
-            let is_over = departed.is_certain || now.saturating_sub(*since) >= SILENT;
+        let Some(Acting { me, view, gone, untold, .. }) = &mut self.acting else { return };
+        let announce = view.senior() == Some(*me);
+        untold.retain(|(_, since)| now.saturating_sub(*since) < TOLD);
+        if announce {
+            out.extend(untold.drain(..).map(|(member, _)| Action::DropNode { member, announce }));
+        }
+        gone.retain(|(Departed { member, is_certain, .. }, since)| {
+            let is_over = *is_certain || now.saturating_sub(*since) >= SILENT;
             if is_over {
-                out.push(Action::DropNode { member: departed.member, announce });
+                out.push(Action::DropNode { member: *member, announce });
+                untold.extend((!announce).then_some((*member, now)));
             }
             !is_over
         });
@@ -403,10 +419,7 @@ impl Node {
             draft.remove(sentence.member(), Happened::Evicted(sentence), is_certain);
         }
         for row in &snapshot.nodes {
-            let planned = Snapshot { view: draft.view.clone(), ..snapshot.clone() };
-            if may_come(row, snapshot)
-                && input.terms.admit(row.member, &row.about, &planned).is_ok()
-            {
+            if may_come(row, snapshot) && input.terms.admits(row, &draft.view, snapshot).is_ok() {
                 draft.add(row.member);
             }
         }

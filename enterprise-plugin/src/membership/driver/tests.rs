@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use hearth_plugin_api::testing::{FakeHost, block_on};
 
-use hearth_plugin_api::ErrorKind;
+use hearth_plugin_api::{Error, ErrorKind};
 use smallvec::smallvec;
 
 use super::*;
@@ -15,6 +15,8 @@ struct Told {
     node: u32,
     incarnation: AtomicI64,
     done: Mutex<Vec<Action>>,
+    /// How often it does not manage to leave in time.
+    late: AtomicI64,
     /// What is to be sent, and what was heard.
     post: Mutex<Vec<(Member, Bytes)>>,
     heard: Mutex<Vec<(Member, Bytes)>>,
@@ -30,6 +32,10 @@ impl Core for Arc<Told> {
     }
 
     async fn perform(&self, action: &Action, _: &Snapshot) -> Result<()> {
+        let is_late = || self.late.fetch_sub(1, Ordering::Relaxed) > 0;
+        if matches!(action, Action::Leave) && is_late() {
+            return Err(Error::new(ErrorKind::Timeout, "the database did not answer in time"));
+        }
         if let Action::Fence(_) = action {
             self.incarnation.fetch_add(1, Ordering::Relaxed);
         }
@@ -81,7 +87,8 @@ impl Room {
         let start = |node| {
             let incarnation = AtomicI64::new(i64::from(node) * 100);
             let (done, post, heard) = (Mutex::default(), Mutex::default(), Mutex::default());
-            let core = Arc::new(Told { node, incarnation, done, post, heard });
+            let late = AtomicI64::new(0);
+            let core = Arc::new(Told { node, incarnation, done, late, post, heard });
             let parts = (hub.clone(), core.clone());
             (core.clone(), Driver::new(host.clone(), core, parts, Arc::new(|| ())))
         };
@@ -99,11 +106,19 @@ impl Room {
             for (_, driver) in &self.nodes {
                 let about = About { protocol: 1, ..About::default() };
                 driver.tick(&about);
-                block_on(driver.obey()).expect("obeyed");
+                self.obey(driver);
                 block_on(driver.beat(&about));
-                block_on(driver.obey()).expect("obeyed");
+                self.obey(driver);
             }
         }
+    }
+
+    fn obey(&self, driver: &Driver<Arc<Told>, Hub, Arc<Told>>) {
+        let obeyed = block_on(driver.obey());
+        assert!(
+            !obeyed.as_ref().is_err_and(|error| error.kind != ErrorKind::Timeout),
+            "{obeyed:?}"
+        );
     }
 
     fn members(&self) -> Vec<u32> {
@@ -160,6 +175,18 @@ fn a_licence_that_came_right_before_clustering_was_enabled_counts() {
     assert_eq!(room.members(), [1]);
     let is_refusal = |(_, line): &(u32, String)| line.contains("may not join");
     assert!(!room.server.logs().iter().any(is_refusal), "{:?}", room.server.logs());
+}
+
+#[test]
+fn who_could_not_leave_tries_again() {
+    let room = Room::of(1);
+    room.run(Duration::from_secs(2));
+    let core = &room.nodes[0].0;
+    core.late.store(2, Ordering::Relaxed);
+    block_on(store::set_enabled(&room.server.host(), false, 1)).expect("disabled");
+    room.run(Duration::from_secs(4));
+    let done = core.done.lock().expect("no panic");
+    assert!(done.contains(&Action::Leave), "{done:?}");
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Who may join.
 
-use crate::licence::{Refusal, Standing};
+use crate::licence::{self, Refusal, Standing};
 use crate::membership::judge::SILENT;
-use crate::membership::{About, Member, Snapshot};
+use crate::membership::{About, Member, NodeRow, Snapshot, View};
 use crate::protocol;
 
 /// By what a node is admitted, and what this node is.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    pub standing: Standing,
+    standings: Vec<Standing>,
     me: About,
     /// No other node serves alone from this database.
     pub may_found: bool,
@@ -37,8 +37,8 @@ pub enum NotAdmitted {
 }
 
 impl Terms {
-    pub fn new(standing: Standing, me: About, may_found: bool) -> Terms {
-        Terms { standing, me, may_found }
+    pub fn new(standings: Vec<Standing>, me: About, may_found: bool) -> Terms {
+        Terms { standings, me, may_found }
     }
 
     /// What this node tells of itself.
@@ -46,22 +46,36 @@ impl Terms {
         &self.me
     }
 
-    /// Whether `member` may join the view of `snapshot`. Members of it that are gone for good take no
+    /// Whether this node, as `me`, may join the view of `snapshot`. Members of it that are silent take no
     /// place: they are still to be removed.
-    pub fn admit(
+    pub fn admits_me(&self, me: Member, snapshot: &Snapshot) -> Result<(), NotAdmitted> {
+        let lives = |row: &&NodeRow| row.silent_ms < SILENT.as_millis() as i64;
+        let living: Vec<_> = others(me, &snapshot.view, snapshot).filter(lives).collect();
+        let known = snapshot.node(me.node).is_some_and(|row| row.known);
+        self.admit(&self.me, &living, known, living.len())
+    }
+
+    /// Whether a node may join `view`. Each member takes its place: after an outage of the database all are
+    /// silent, and come back.
+    pub fn admits(
         &self,
-        member: Member,
-        about: &About,
+        row: &NodeRow,
+        view: &View,
         snapshot: &Snapshot,
     ) -> Result<(), NotAdmitted> {
-        let others = snapshot.view.members.iter().filter(|other| other.node != member.node);
-        let living = others.filter_map(|other| {
-            snapshot
-                .node(other.node)
-                .filter(|row| row.member == *other && row.silent_ms < SILENT.as_millis() as i64)
-        });
-        let living: Vec<_> = living.collect();
-        for row in &living {
+        let members: Vec<_> = others(row.member, view, snapshot).collect();
+        let count = view.members.iter().filter(|member| member.node != row.member.node).count();
+        self.admit(&row.about, &members, row.known, count)
+    }
+
+    fn admit(
+        &self,
+        about: &About,
+        beside: &[&NodeRow],
+        known: bool,
+        count: usize,
+    ) -> Result<(), NotAdmitted> {
+        for row in beside {
             let (theirs, ours) = (&about.domain, &row.about.domain);
             if theirs != ours {
                 let (theirs, ours) = (theirs.clone(), ours.clone());
@@ -73,7 +87,16 @@ impl Terms {
                 return Err(NotAdmitted::Protocol { theirs, ours, name });
             }
         }
-        let known = snapshot.node(member.node).is_some_and(|row| row.known);
-        Ok(self.standing.admit(known, living.len() as u32)?)
+        Ok(licence::admit(&self.standings, known, count as u32)?)
     }
+}
+
+/// The rows of the members of `view` other than `member`.
+fn others<'s>(
+    member: Member,
+    view: &'s View,
+    snapshot: &'s Snapshot,
+) -> impl Iterator<Item = &'s NodeRow> {
+    let others = view.members.iter().filter(move |other| other.node != member.node);
+    others.filter_map(|other| snapshot.node(other.node).filter(|row| row.member == *other))
 }

@@ -19,8 +19,8 @@ impl Chance {
     }
 }
 
-fn standing(members: u32) -> Standing {
-    Standing::Holds(Grant { holder: None, expires: date!(2030 - 01 - 01), members })
+fn standings(members: u32) -> Vec<Standing> {
+    vec![Standing::Holds(Grant { holder: None, expires: date!(2030 - 01 - 01), members })]
 }
 
 /// One process, and core's side of it: who it thinks it may serve.
@@ -30,6 +30,7 @@ struct Process {
     /// What core holds: the view and the end of the term.
     core: Option<(View, Duration)>,
     dropped: BTreeSet<Member>,
+    announced: BTreeSet<Member>,
     /// Ticks in which it does nothing: it is stopped.
     stopped: u64,
     next_beat: Duration,
@@ -96,6 +97,7 @@ impl World {
             node: Node::default(),
             core: None,
             dropped: BTreeSet::new(),
+            announced: BTreeSet::new(),
             stopped: 0,
             next_beat: self.now,
             on_its_way: None,
@@ -175,7 +177,7 @@ impl World {
         let peers = self.peers(node);
         self.beat(node, &peers);
         let (now, about) = (self.now, About { protocol: 1, ..About::default() });
-        let terms = Terms::new(standing(self.members), about, true);
+        let terms = Terms::new(standings(self.members), about, true);
         let Some(process) = self.processes.get_mut(&node) else { return };
         let arrived = process.on_its_way.take_if(|(at, _)| now >= *at);
         let beat = arrived.map(|(_, beat)| beat);
@@ -201,7 +203,10 @@ impl World {
             }
             Action::View(view) => process.core.iter_mut().for_each(|it| it.0 = view.clone()),
             Action::Hold { until, .. } => process.core.iter_mut().for_each(|it| it.1 = until),
-            Action::DropNode { member, .. } => drop(process.dropped.insert(member)),
+            Action::DropNode { member, announce } => {
+                process.dropped.insert(member);
+                process.announced.extend(announce.then_some(member));
+            }
             Action::Fence(_) => (process.core, process.me) = (None, fresh),
             Action::Leave => process.has_left = true,
             Action::Propose(change) => {
@@ -315,6 +320,26 @@ fn a_killed_node_leaves_the_view_and_comes_back() {
     }
 }
 
+/// The senior is to announce who is gone, and may be gone himself.
+#[test]
+fn whoever_is_gone_is_announced_by_a_living_member() {
+    let pairs = [(1, 2), (2, 1), (1, 3), (4, 1), (3, 4)];
+    for (seed, (one, other)) in (0..50).zip(pairs.into_iter().cycle()) {
+        let mut world = whole(seed, 4);
+        let gone = [one, other].map(|node| world.processes[&node].me);
+        world.processes.remove(&one);
+        let later = world.chance.below(3000);
+        world.run(Duration::from_millis(later));
+        world.processes.remove(&other);
+        world.until_whole(6 * S);
+        let announced = |member: &Member| {
+            world.processes.values().any(|process| process.announced.contains(member))
+        };
+        // Whoever was announced by the one who went afterwards may be announced again, or not.
+        assert!(gone.iter().all(announced), "{seed}: {gone:?} after {later} ms");
+    }
+}
+
 #[test]
 fn a_node_that_is_restarted_at_once_is_another_member() {
     let mut world = whole(1, 3);
@@ -425,6 +450,22 @@ fn the_licence_bounds_the_members_and_tells_why() {
     assert!(why.contains("allows 2 members"), "{why}");
 }
 
+/// When the database is back all members have been silent, and still have their places.
+#[test]
+fn an_outage_lets_nobody_in_who_was_refused() {
+    let mut world = whole(1, 3);
+    world.start(4);
+    world.run(2 * S);
+    assert_eq!(world.processes[&4].node.state(), State::Refused);
+    world.cut_off = (1..=4).collect();
+    world.run(5 * S);
+    for node in [4, 1, 2, 3] {
+        world.cut_off.remove(&node);
+        world.run(Duration::from_millis(1200));
+        assert_eq!(world.view.members.len(), 3, "after node {node}: {:?}", world.view);
+    }
+}
+
 #[test]
 fn who_serves_another_domain_or_speaks_another_protocol_is_refused() {
     let member = |node| Member { node, incarnation: 1 };
@@ -440,8 +481,11 @@ fn who_serves_another_domain_or_speaks_another_protocol_is_refused() {
     };
     let view = View::default().with(member(1));
     let snapshot = Snapshot { view, nodes: vec![row], ..Snapshot::default() };
-    let terms = Terms::new(standing(5), About::default(), true);
-    let admit = |about: About| terms.admit(member(2), &about, &snapshot);
+    let terms = Terms::new(standings(5), About::default(), true);
+    let admit = |about: About| {
+        let row = NodeRow { member: member(2), about, ..snapshot.nodes[0].clone() };
+        terms.admits(&row, &snapshot.view, &snapshot)
+    };
     assert_eq!(admit(about("a.example", 2)), Ok(()));
     assert!(admit(about("b.example", 3)).expect_err("refused").to_string().contains("b.example"));
     let older = admit(about("a.example", 1)).expect_err("refused").to_string();
@@ -497,7 +541,7 @@ fn core_is_told_who_is_about_to_leave() {
         drain: 0,
         known: true,
     };
-    let terms = Terms::new(standing(5), About::default(), true);
+    let terms = Terms::new(standings(5), About::default(), true);
     let (mut node, mut now) = (Node::default(), S);
     let mut is_told = |state| {
         now += BEAT;
