@@ -109,12 +109,10 @@ impl Lease {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
-            // An answer that comes after the lease has run out is too late.
-            let left = self.seat.left();
-            let patience = if left.is_zero() { TERM } else { left.min(RENEW) };
-            if tokio::time::timeout(patience, self.renew()).await.is_err() {
+            if tokio::time::timeout(self.patience(), self.renew()).await.is_err() {
                 self.seat.database_away("no answer in time");
             }
+            self.seat.expire();
             tokio::select! {
                 () = &mut stop => break,
                 () = tokio::time::sleep(self.seat.pause()) => {}
@@ -123,6 +121,16 @@ impl Lease {
             self.seat.expire();
         }
         self.give_back().await;
+    }
+
+    /// How long an answer is waited for: one that comes after the lease has run out is too late.
+    fn patience(&self) -> Duration {
+        match (self.seat.left(), self.seat.claim()) {
+            // Its first term may begin meanwhile, and end.
+            (Duration::ZERO, Claim::Cluster { .. }) => RENEW,
+            (Duration::ZERO, _) => TERM,
+            (left, _) => left.min(RENEW),
+        }
     }
 
     /// Asks for or renews the lease, once.
