@@ -99,7 +99,7 @@ impl Router {
     }
 
     /// The number of the account, if it is known, and the sessions that take the message.
-    fn online(&self, mail: &Mail) -> (Option<AccountId>, Entries) {
+    pub(super) fn online(&self, mail: &Mail) -> (Option<AccountId>, Entries) {
         let local = mail.to.local().unwrap_or_default();
         let choose = |entries: &[Entry]| choose(entries, mail.to.resource(), mail.kind);
         self.registry.select(mail.host, local, choose).unwrap_or_default()

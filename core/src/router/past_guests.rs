@@ -87,6 +87,8 @@ impl Router {
                 out.wait(async move {
                     let mut out = Out::default();
                     let passed = passed.await;
+                    // Somebody may have come or gone meanwhile.
+                    let (_, entries) = router.online(&mail);
                     router.mail_passed(account, entries, (mail, passed), &mut out);
                     out
                 });

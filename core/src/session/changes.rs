@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::remote::{Delta, Node, Standing};
-use crate::clock::Clock;
+use crate::clock::{Clock, StanzaId, Timestamp};
 use crate::host::HostId;
 
 /// What is to be told, and when sessions were bound.
@@ -37,6 +37,7 @@ struct Log {
 #[derive(Debug)]
 struct Told {
     me: Node,
+    /// Of the newest view that is known here.
     epoch: i64,
     clock: Clock,
 }
@@ -60,7 +61,7 @@ impl Changes {
     /// What is bound from now on belongs to another view.
     pub fn set_epoch(&self, epoch: i64) {
         if let Some(told) = &mut self.log.lock().told {
-            told.epoch = epoch;
+            told.epoch = told.epoch.max(epoch);
         }
     }
 
@@ -71,7 +72,7 @@ impl Changes {
         }
         let mut log = self.log.lock();
         let Some(told) = &log.told else { return };
-        // Of the hybrid logical clock: later than every binding that this node has heard of.
+        // Later than every binding that this node has heard of.
         let stamp = (told.epoch, told.clock.stanza_id().time().0);
         log.bound.insert(session.id, stamp);
         log.push(session);
@@ -120,11 +121,13 @@ impl Changes {
         (!deltas.is_empty()).then(|| (log.seq + 1 - deltas.len() as u64, deltas))
     }
 
-    /// A binding elsewhere was heard of: later ones here are to be later.
-    pub fn observe(&self, bound_ms: i64) {
-        if let Some(told) = &self.log.lock().told {
-            let time = crate::clock::Timestamp(bound_ms);
-            told.clock.observe(crate::clock::StanzaId::first_at(time));
+    /// A binding elsewhere was heard of, perhaps by who is in the next view already, or whose clock is ahead:
+    /// what is bound here from now on outranks it.
+    pub fn observe(&self, epoch: i64, bound_ms: i64) {
+        if let Some(told) = &mut self.log.lock().told {
+            told.epoch = told.epoch.max(epoch);
+            let later = Timestamp(bound_ms.saturating_add(1));
+            told.clock.observe(StanzaId::first_at(later));
         }
     }
 }

@@ -145,6 +145,19 @@ impl Guest {
         FfiFuture::new(async move { to_abi(answered.await.unwrap_or_else(|_| Err(stopped()))) })
     }
 
+    /// Within [`Guest::work`]: what must not stop halfway when the plugin does.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.seams.tracker.spawn("plugin service", async move {
+            // Who asked may have stopped.
+            let _ = answer.send(work.await);
+        });
+        answered.await.map_err(|_| stopped())
+    }
+
     /// What its tables begin with.
     pub fn prefix(&self) -> String {
         prefix(self.id())

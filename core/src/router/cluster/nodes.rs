@@ -280,6 +280,7 @@ impl Nodes {
             // Whoever gets a presence knows already where it comes from.
             self.tell_changes();
         }
+        let cuts = self.outbox.cuts();
         let link = self.link.load();
         let others = link.view.members.iter().map(|member| member.node);
         let others: SmallVec<[Node; 8]> = others.filter(|node| *node != link.me).collect();
@@ -288,7 +289,7 @@ impl Nodes {
         if now >= told + RIDE || self.acks.are_many() {
             self.tell_outcomes();
         }
-        self.outbox.send((&*link.cluster, &others), far, &self.clock, out);
+        self.outbox.send((&*link.cluster, &others, cuts), far, &self.clock, out);
         if self.outbox.is_waiting() {
             self.wake.notify_one();
         }
@@ -351,7 +352,7 @@ impl Nodes {
     /// gone, which may be done twice.
     pub async fn drop_node(&self, node: Node, announce: bool) {
         let gone = self.gone(node);
-        let (unsent, errors) = self.outbox.drop_nodes(|other| other == node);
+        let (unsent, errors) = self.outbox.drop_node(node);
         tracing::info!(
             ?node,
             sessions = gone.len(),

@@ -2,8 +2,9 @@
 //! and requests whose answers are awaited.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -21,6 +22,8 @@ use crate::router::{Out, bounce};
 use crate::session::{Envelope, Node, RemoteSession};
 use crate::stanza::{Condition, IqType, Kind, Stanza};
 
+/// Runs of lost nodes that are remembered: nobody sends for as long as it takes to lose so many.
+const MAX_LOST: usize = 64;
 /// Octets that may wait for one node.
 const MAX_PARKED: usize = 8 * 1024 * 1024;
 /// Requests whose answers are awaited; older than [`IQ_PATIENCE`] make room.
@@ -41,11 +44,21 @@ pub(super) type Unsent = Vec<Envelope>;
 /// Where other nodes are concerned.
 #[derive(Default)]
 pub(super) struct Outbox {
-    kept: Mutex<Copies<Kept>>,
+    kept: Mutex<Keeping>,
+    /// How often nobody carried any more.
+    cuts: AtomicU64,
     /// Parcels that wait in `parked`: mostly none, and then nobody locks it.
     waiting: AtomicUsize,
     parked: Mutex<HashMap<Node, Parked>>,
     requests: Mutex<HashMap<Request, (Node, Duration)>>,
+}
+
+/// Whoever sends may have looked for his recipient before a node was lost, and send afterwards.
+#[derive(Default)]
+struct Keeping {
+    copies: Copies<Kept>,
+    /// Runs of nodes whose copies have been taken: none is kept any more.
+    lost: VecDeque<Node>,
 }
 
 #[derive(Default)]
@@ -63,10 +76,15 @@ struct Request {
 }
 
 impl Outbox {
+    /// To be taken before it is looked who carries, for [`Outbox::send`].
+    pub fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Acquire)
+    }
+
     /// Sends everything, each stanza once per node. What could not be sent goes back.
     pub fn send(
         &self,
-        (cluster, others): (&dyn Cluster, &[Node]),
+        (cluster, others, cuts): (&dyn Cluster, &[Node], u64),
         far: Vec<(Far, Envelope)>,
         clock: &Clock,
         out: &mut Out,
@@ -94,20 +112,28 @@ impl Outbox {
         }
         groups.into_iter().for_each(|group| sending.add(group, out));
         for (node, packed) in sending.into_posts() {
-            for packed in packed {
+            for mut packed in packed {
                 // Before it is sent: the answer may be faster than we.
-                let packed = self.expect(node, packed, clock);
-                let unsent = self.queue(cluster, node, packed).map(|packed| self.give_back(packed));
+                let unsent = match self.expect(node, &mut packed, cuts, clock) {
+                    true => self.queue(cluster, node, packed),
+                    false => Some(packed),
+                };
+                let unsent = unsent.map(|packed| self.give_back(packed));
                 let unsent = unsent.into_iter().flatten();
                 out.returned.extend(unsent.map(|envelope| (None, envelope)));
             }
         }
     }
 
-    /// Another node will tell what became of it, or answer.
-    fn expect(&self, node: Node, mut packed: Packed, clock: &Clock) -> Packed {
-        packed.stays = match packed.stays {
-            Stays::Copies(kept) => Stays::Ticket(self.kept.lock().keep(kept)),
+    /// Another node will tell what became of it, or answer. False: it is lost, or nobody carries any more.
+    fn expect(&self, node: Node, packed: &mut Packed, cuts: u64, clock: &Clock) -> bool {
+        // Under the lock: who takes the copies takes this one, too, or has said so.
+        let mut kept = self.kept.lock();
+        if kept.lost.contains(&node) || self.cuts() != cuts {
+            return false;
+        }
+        packed.stays = match mem::replace(&mut packed.stays, Stays::Nothing) {
+            Stays::Copies(copies) => Stays::Ticket(kept.copies.keep(copies)),
             stays => stays,
         };
         if let Stays::Stanzas(envelopes) = &packed.stays {
@@ -117,7 +143,7 @@ impl Outbox {
                 }
             }
         }
-        packed
+        true
     }
 
     /// What cannot be queued, nor wait, comes back.
@@ -160,7 +186,7 @@ impl Outbox {
             }
             Stays::Copies(kept) => returned(kept),
             Stays::Ticket(ticket) => {
-                let kept = self.kept.lock().take(ticket);
+                let kept = self.kept.lock().copies.take(ticket);
                 kept.map(returned).unwrap_or_default()
             }
             Stays::Nothing => {
@@ -222,33 +248,45 @@ impl Outbox {
         let mut settled = Vec::new();
         let mut kept = self.kept.lock();
         for Ack { ticket, outcome } in acks {
-            let Some(copies) = kept.get_mut(*ticket) else { continue };
+            let Some(copies) = kept.copies.get_mut(*ticket) else { continue };
             let told = copies.told(copies::letter(*ticket), *outcome);
             let is_over = copies.open() == 0;
             settled.extend(told.into_iter().map(|copy| (*outcome, copy)));
             if is_over {
-                kept.take(*ticket);
+                kept.copies.take(*ticket);
             }
         }
         settled
     }
 
-    /// Everything that is on its way to the nodes for which `gone` holds, the oldest first, and
-    /// errors for the requests that they will not answer.
-    pub fn drop_nodes(&self, gone: impl Fn(Node) -> bool) -> (Unsent, Vec<Stanza>) {
-        let errors = self.drop_requests(&gone);
-        (self.drop_copies(|_, kept| gone(kept.node())), errors)
+    /// Everything that is on its way to a lost node, the oldest first, and errors for the requests that it
+    /// will not answer.
+    pub fn drop_node(&self, node: Node) -> (Unsent, Vec<Stanza>) {
+        let copies = {
+            let mut kept = self.kept.lock();
+            if !kept.lost.contains(&node) {
+                kept.lost.truncate(MAX_LOST - 1);
+                kept.lost.push_front(node);
+            }
+            kept.copies.take_if(|_, kept| kept.node() == node)
+        };
+        (unsent(copies), self.drop_requests(&|of| of == node))
     }
 
     /// Nobody carries any more: errors for all requests, and the number of the last copy. What became of
     /// the copies up to it may still be told.
     pub fn cut(&self) -> (u64, Vec<Stanza>) {
-        (self.kept.lock().last(), self.drop_requests(&|_| true))
+        let last = {
+            let kept = self.kept.lock();
+            self.cuts.fetch_add(1, Ordering::AcqRel);
+            kept.copies.last()
+        };
+        (last, self.drop_requests(&|_| true))
     }
 
     /// The messages of the copies up to the number `last`.
     pub fn give_up(&self, last: u64) -> Unsent {
-        self.drop_copies(|number, _| number <= last)
+        unsent(self.kept.lock().copies.take_if(|number, _| number <= last))
     }
 
     /// Presence is computed anew, and requests are answered here.
@@ -259,11 +297,6 @@ impl Outbox {
         let requests: Vec<_> =
             self.requests.lock().extract_if(|_, (node, _)| gone(*node)).collect();
         requests.into_iter().filter_map(|(request, _)| request.failed()).collect()
-    }
-
-    fn drop_copies(&self, gone: impl Fn(u64, &Kept) -> bool) -> Unsent {
-        let kept = self.kept.lock().take_if(gone);
-        kept.into_iter().flat_map(Kept::into_copies).filter_map(Copy::into_envelope).collect()
     }
 
     fn await_answer(&self, node: Node, stanza: &Stanza, now: Duration) {
@@ -286,9 +319,13 @@ impl Outbox {
 
     /// Copies that are kept, and parcels that wait for room.
     pub fn counts(&self) -> (usize, usize) {
-        let kept = self.kept.lock().iter().map(Kept::open).sum();
+        let kept = self.kept.lock().copies.iter().map(Kept::open).sum();
         (kept, self.waiting.load(Ordering::Acquire))
     }
+}
+
+fn unsent(kept: Vec<Kept>) -> Unsent {
+    kept.into_iter().flat_map(Kept::into_copies).filter_map(Copy::into_envelope).collect()
 }
 
 /// Nobody took them.

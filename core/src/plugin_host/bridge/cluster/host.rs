@@ -129,8 +129,9 @@ impl ClusterApi {
             }
             ClusterHostCall::Leave => seam.seat.leave(&self.guest.seams.db).await.map_err(refused),
             ClusterHostCall::DropNode { node, announce } => {
-                self.nodes().drop_node(convert::node(node), announce).await;
-                Ok(())
+                let nodes = self.nodes().clone();
+                let dropped = async move { nodes.drop_node(convert::node(node), announce).await };
+                self.guest.to_its_end(dropped).await
             }
             ClusterHostCall::Drain { per_second } => {
                 seam.drain.set(per_second);
@@ -166,7 +167,10 @@ impl ClusterApi {
                 answer.map(beside).map_err(told)
             }
             ClusterHostCall::Freeze { session, claimant } => {
-                c2s.freeze(&session, convert::node(claimant)).await.map(beside).map_err(told)
+                // A session that nobody holds would be a ghost.
+                let c2s = c2s.clone();
+                let frozen = async move { c2s.freeze(&session, convert::node(claimant)).await };
+                self.guest.to_its_end(frozen).await?.map(beside).map_err(told)
             }
             ClusterHostCall::Release { session, claimant } => {
                 json(&c2s.release(&session, convert::node(claimant)).await.map_err(told)?)

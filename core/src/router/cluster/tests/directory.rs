@@ -114,6 +114,20 @@ async fn of_two_bindings_of_one_resource_the_later_stays() {
     assert_eq!((one.registry.local_count(), two.registry.local_count()), (0, 1));
 }
 
+/// Its node may be the first to know of the next view, or have a clock that is ahead, or the greater number.
+#[tokio::test]
+async fn whoever_has_heard_of_a_binding_binds_later() {
+    let (town, [one, two]) = Town::new().await;
+    two.registry.set_epoch(9);
+    let _first = two.bind("juliet/balcony");
+    town.carry().await;
+    let _later = one.bind("juliet/balcony");
+    town.carry().await;
+    for site in [&one, &two] {
+        assert_eq!(site.sessions("juliet"), ["balcony:0:@1"]);
+    }
+}
+
 #[tokio::test]
 async fn who_binds_later_asks_the_other_node_to_end_the_first() {
     let (town, [one, two]) = Town::new().await;

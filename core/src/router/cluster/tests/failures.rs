@@ -2,7 +2,10 @@
 
 use super::town::safe;
 use super::*;
+use crate::host::HostId;
 use crate::im::testing::envelopes;
+use crate::router::Out;
+use crate::session::{Entry, Envelope};
 
 #[tokio::test]
 async fn what_a_node_writes_after_others_took_over_is_refused() {
@@ -90,6 +93,43 @@ async fn what_is_for_a_node_that_is_gone_is_stored_at_once() {
     one.send(&mut romeo, &chat("juliet@hearth.example", "hi")).await;
     town.until("it is stored", async || safe(&romeo) == before + 1).await;
     assert_eq!(town.stored().await.len(), 1);
+}
+
+/// A message on its way to a session that somebody looked for before.
+fn late(known: &Entry) -> Envelope {
+    let message = stanza(&chat("juliet@hearth.example/y", "hi"));
+    let message = message.with_from(jid("romeo@hearth.example/x")).with_to(known.jid().clone());
+    Envelope::new(Arc::new(message))
+}
+
+#[tokio::test]
+async fn what_is_sent_after_its_node_was_dropped_goes_elsewhere() {
+    let (town, [one, two]) = Town::new().await;
+    let _juliet = two.online("juliet/y").await;
+    town.carry().await;
+    let known = one.registry.resource(HostId::FIRST, "juliet", "y").expect("she is known");
+    // The carrier takes more until it is told.
+    one.nodes.drop_node(two.node, false).await;
+    let mut out = Out::default();
+    out.send(&known, late(&known));
+    one.router.perform(&mut out).await;
+    town.until("it is stored", async || town.stored().await.len() == 1).await;
+    assert_eq!(one.nodes.waiting(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_sent_after_its_own_node_has_left_goes_elsewhere() {
+    let (town, [one, two]) = Town::new().await;
+    let _juliet = two.online("juliet/y").await;
+    town.carry().await;
+    let known = one.registry.resource(HostId::FIRST, "juliet", "y").expect("she is known");
+    let (cuts, carrier) = (one.nodes.outbox.cuts(), one.nodes.cluster());
+    one.nodes.left();
+    let Entry::Remote(session) = &known else { panic!("she is elsewhere") };
+    let far = vec![(Far::Session(session.clone()), late(&known))];
+    let mut out = Out::default();
+    one.nodes.outbox.send((&*carrier, &[two.node], cuts), far, &one.router.clock, &mut out);
+    assert_eq!((out.returned.len(), one.nodes.waiting()), (1, (0, 0)));
 }
 
 #[tokio::test]
