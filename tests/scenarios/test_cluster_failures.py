@@ -94,6 +94,21 @@ def test_a_node_is_killed_under_load(clusters, archive, record_property):
     settle(load, record_property, "killed")
 
 
+def test_two_nodes_are_killed_at_once(clusters):
+    """Whoever was to tell of the first one is the second one: nobody stays as a ghost."""
+    cluster = clusters(3)
+    watch = Stage(cluster[2])
+    watcher = watch.enter("watcher")
+    doomed = [Stage(node).enter(f"doomed-{node.home.name}") for node in cluster.nodes[:2]]
+    for each in doomed:
+        watch.befriend(watcher, each)
+    for node in cluster.nodes[:2]:
+        node.kill()
+    for each in doomed:
+        watcher.expect_presence("unavailable", from_=each)
+    cluster.wait_formed(cluster[2])
+
+
 @ARCHIVES
 def test_a_node_is_killed_and_started_at_once(clusters, archive, record_property):
     cluster = clusters(3, archive)
