@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::remote::{Delta, Node, Standing};
-use crate::clock::{Clock, StanzaId, Timestamp};
+use crate::clock::Clock;
 use crate::host::HostId;
 
 /// What is to be told, and when sessions were bound.
@@ -37,7 +37,6 @@ struct Log {
 #[derive(Debug)]
 struct Told {
     me: Node,
-    /// Of the newest view that is known here.
     epoch: i64,
     clock: Clock,
 }
@@ -61,19 +60,23 @@ impl Changes {
     /// What is bound from now on belongs to another view.
     pub fn set_epoch(&self, epoch: i64) {
         if let Some(told) = &mut self.log.lock().told {
-            told.epoch = told.epoch.max(epoch);
+            told.epoch = epoch;
         }
     }
 
-    /// A session was bound. Called under the lock of its shard, as the two below.
-    pub fn bound(&self, session: &Shared) {
+    /// A session was bound, in place of one on another node if there was one, which it outranks: that one may
+    /// be in the next view already, or its node's clock ahead. Called under the lock of its shard, as the two
+    /// below.
+    pub fn bound(&self, session: &Shared, over: Option<Standing>) {
         if !self.is_on() {
             return;
         }
         let mut log = self.log.lock();
         let Some(told) = &log.told else { return };
-        // Later than every binding that this node has heard of.
-        let stamp = (told.epoch, told.clock.stanza_id().time().0);
+        let (epoch, now) = (told.epoch, told.clock.stanza_id().time().0);
+        let stamp = over.map_or((epoch, now), |over| {
+            (epoch.max(over.epoch), now.max(over.bound_ms.saturating_add(1)))
+        });
         log.bound.insert(session.id, stamp);
         log.push(session);
         drop(log);
@@ -121,13 +124,11 @@ impl Changes {
         (!deltas.is_empty()).then(|| (log.seq + 1 - deltas.len() as u64, deltas))
     }
 
-    /// A binding elsewhere was heard of, perhaps by who is in the next view already, or whose clock is ahead:
-    /// what is bound here from now on outranks it.
-    pub fn observe(&self, epoch: i64, bound_ms: i64) {
-        if let Some(told) = &mut self.log.lock().told {
-            told.epoch = told.epoch.max(epoch);
-            let later = Timestamp(bound_ms.saturating_add(1));
-            told.clock.observe(StanzaId::first_at(later));
+    /// A binding elsewhere was heard of: this node's clock is not to be behind.
+    pub fn observe(&self, bound_ms: i64) {
+        if let Some(told) = &self.log.lock().told {
+            let time = crate::clock::Timestamp(bound_ms);
+            told.clock.observe(crate::clock::StanzaId::first_at(time));
         }
     }
 }

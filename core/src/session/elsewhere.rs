@@ -223,7 +223,7 @@ impl Registry {
         if delta.gone {
             return self.take_end(node, host, delta);
         }
-        self.changes.observe(delta.epoch, delta.bound_ms);
+        self.changes.observe(delta.bound_ms);
         let address = |domain: Jid| {
             Jid::from_parts(Some(&delta.account), domain.as_str(), Some(&delta.resource)).ok()
         };

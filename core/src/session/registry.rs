@@ -202,10 +202,15 @@ impl Registry {
         account.id = Some(session.account);
         let old = taken.map(|at| account.entries.swap_remove(at));
         account.entries.push(Entry::Local(session.clone()));
-        if let Some(Entry::Local(old)) = &old {
-            self.changes.gone(old);
-        }
-        self.changes.bound(session);
+        let over = match &old {
+            Some(Entry::Local(old)) => {
+                self.changes.gone(old);
+                None
+            }
+            Some(Entry::Remote(old)) => Some(old.standing()),
+            None => None,
+        };
+        self.changes.bound(session, over);
         drop(shard);
         if !matches!(old, Some(Entry::Local(_))) {
             self.local.fetch_add(1, Ordering::Relaxed);
