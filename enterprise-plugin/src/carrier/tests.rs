@@ -32,12 +32,39 @@ struct Core {
     owned: Vec<String>,
     disowned: Vec<(String, u32)>,
     refuses: Option<Error>,
+    /// Happens right after the directory was taken, once.
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Told {
     fn core(&self) -> MutexGuard<'_, Core> {
         self.0.lock().expect("no panic")
     }
+
+    /// A session comes.
+    fn change(&self, resource: &str) -> (u64, Delta) {
+        let mut core = self.core();
+        core.seq += 1;
+        let delta = Delta {
+            gone: false,
+            host: 0,
+            account: "user".to_owned(),
+            resource: resource.to_owned(),
+            session: core.seq,
+            epoch: 1,
+            bound_ms: 5,
+            priority: 0,
+            flags: 0,
+        };
+        core.own.insert(resource.to_owned(), delta.clone());
+        (core.seq, delta)
+    }
+}
+
+/// A session comes, and the others are told.
+fn bind(told: &Told, carrier: &Carrier<Told>, resource: &str) {
+    let (seq, delta) = told.change(resource);
+    carrier.sessions_changed(seq, &[delta]);
 }
 
 impl Seam for Told {
@@ -83,8 +110,12 @@ impl Seam for Told {
     }
 
     fn directory(&self) -> (u64, Vec<Delta>) {
-        let core = self.core();
-        (core.seq, core.own.values().cloned().collect())
+        let (directory, meanwhile) = {
+            let mut core = self.core();
+            ((core.seq, core.own.values().cloned().collect()), core.meanwhile.take())
+        };
+        meanwhile.into_iter().for_each(|happens| happens());
+        directory
     }
 
     fn invalidated(&self, topic: &str, key: &str) {
@@ -268,28 +299,13 @@ impl Net {
 
     /// A session comes on a node, which tells of it.
     fn bind(&self, node: u32, resource: &str) {
-        let seq = self.change(node, resource);
-        let delta = self.core(node).own[resource].clone();
-        self.carrier(node).sessions_changed(seq, &[delta]);
+        let (_, carrier, told) = &self.nodes[node as usize - 1];
+        bind(told, carrier, resource);
     }
 
     /// The same, but nobody is told.
     fn change(&self, node: u32, resource: &str) -> u64 {
-        let mut core = self.core(node);
-        core.seq += 1;
-        let delta = Delta {
-            gone: false,
-            host: 0,
-            account: "user".to_owned(),
-            resource: resource.to_owned(),
-            session: core.seq,
-            epoch: 1,
-            bound_ms: 5,
-            priority: 0,
-            flags: 0,
-        };
-        core.own.insert(resource.to_owned(), delta);
-        core.seq
+        self.nodes[node as usize - 1].2.change(resource).0
     }
 
     fn known(&self, here: u32, of: u32) -> Vec<String> {
@@ -412,6 +428,20 @@ fn a_gap_is_mended_by_the_whole_directory_and_a_difference_is_named() {
     let found: Vec<_> =
         compared[0].differences.iter().map(|(at, what)| (at.as_str(), *what)).collect();
     assert_eq!(found, [("user/a", "gone"), ("user/c", "missing")]);
+}
+
+#[test]
+fn what_changes_while_the_directory_is_taken_is_told_too() {
+    let mut net = Net::of(2);
+    let (_, carrier, told) = net.nodes[0].clone();
+    carrier.state().peers.values_mut().for_each(|peer| peer.is_behind = true);
+    net.bind(1, "unheard");
+    let happens = {
+        let told = told.clone();
+        move || bind(&told, &carrier, "late")
+    };
+    told.core().meanwhile = Some(Box::new(happens));
+    net.until("both are there", |net| net.known(2, 1) == ["late", "unheard"]);
 }
 
 #[test]
