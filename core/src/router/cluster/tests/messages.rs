@@ -2,9 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+
 use super::town::safe;
 use super::*;
 use crate::im::testing::envelopes;
+use crate::router::guests::{Answer, At, GuestStep, Hung, Interest, Phase, Verdict};
+use crate::router::phase::Failure;
 
 #[tokio::test]
 async fn a_sender_is_safe_once_the_client_on_the_other_node_has_the_message() {
@@ -270,4 +275,46 @@ async fn a_request_to_a_session_that_has_just_gone_is_answered() {
     town.carry().await;
     let answers = inbox(&romeo);
     assert!(answers.len() == 1 && answers[0].contains("service-unavailable"), "{answers:?}");
+}
+
+/// A plugin's step that lets messages on when it is told to.
+struct Gate(Interest, Arc<Notify>);
+
+impl GuestStep for Gate {
+    fn interest(&self) -> &Interest {
+        &self.0
+    }
+
+    fn check(&self, _: &At, _: &Stanza) -> Answer {
+        let open = self.1.clone();
+        Answer::Later(async move { open.notified().await }.map(|()| Ok(Verdict::Pass)).boxed())
+    }
+}
+
+#[tokio::test]
+async fn who_comes_while_a_plugin_looks_at_a_message_gets_it_at_once() {
+    let (town, [one, two]) = Town::new().await;
+    let mut romeo = one.online("romeo/x").await;
+    let interest = Interest {
+        name: "test/gate".to_owned(),
+        phase: Phase::ToAccount,
+        kinds: vec!["message"],
+        namespaces: Vec::new(),
+        priority: 0,
+        failure: Failure::Open,
+        origin: 1,
+    };
+    let open = Arc::new(Notify::new());
+    let hung = Hung { steps: vec![Arc::new(Gate(interest, open.clone()))], ..Hung::default() };
+    one.router.guests.swap(&Hung::default(), &hung).expect("nobody is in the way");
+    let text = chat("juliet@hearth.example", "hi");
+    let coming = async {
+        let juliet = two.online("juliet/y").await;
+        town.carry().await;
+        open.notify_one();
+        juliet
+    };
+    let ((), juliet) = tokio::join!(one.send(&mut romeo, &text), coming);
+    town.carry().await;
+    assert_eq!((bodies(&juliet), town.stored().await.len()), (vec!["hi".to_owned()], 0));
 }
