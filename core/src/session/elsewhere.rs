@@ -133,11 +133,14 @@ impl Registry {
     }
 
     /// Takes all sessions of a node, as of its change `seq`, and answers the number that is wanted
-    /// next.
+    /// next. What is older than the changes that are known is passed over.
     pub fn replace(&self, node: Node, seq: u64, sessions: &[Delta], domain: Domain<'_>) -> u64 {
         let mut peers = self.peers.lock();
         if peers.gone.contains(&node) {
             return seq + 1;
+        }
+        if let Some(next) = peers.next.get(&node).filter(|next| **next > seq + 1) {
+            return *next;
         }
         let there: HashSet<u64> = sessions.iter().map(|session| session.session).collect();
         self.remove_remote(|session| session.node == node && !there.contains(&session.session));

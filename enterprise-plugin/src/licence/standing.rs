@@ -93,16 +93,20 @@ impl Situation {
         self.standings().swap_remove(0)
     }
 
-    /// How it stands by each of them, by which allows more first: there is always one.
+    /// By what nodes are admitted, whatever allows more first: there is always one. A licence that holds
+    /// decides alone. One that is over, or not yet valid, and an evaluation that goes on count beside each
+    /// other: to start the evaluation takes nothing away.
     pub fn standings(&self) -> Vec<Standing> {
         let licence = self.licence.as_ref().map(|licence| self.by_licence(licence));
-        let evaluation = self.evaluation.map(|evaluation| {
-            self.by_time(Grant {
-                holder: None,
-                expires: (evaluation.started + EVALUATION).date(),
-                members: EVALUATION_MEMBERS,
-            })
-        });
+        let evaluation = self.evaluation.map(|evaluation| self.by_evaluation(evaluation));
+        let counts = |evaluation: &Standing| match &licence {
+            Some(Standing::Holds(_)) => false,
+            Some(licence) if licence.grant().is_some() => {
+                !matches!(evaluation, Standing::Lapsed(_))
+            }
+            _ => true,
+        };
+        let evaluation = evaluation.filter(counts);
         let mut all: Vec<_> = licence.into_iter().chain(evaluation).collect();
         // Of equals the licence stays first.
         all.sort_by_key(Standing::order);
@@ -110,6 +114,14 @@ impl Situation {
             all.push(Standing::Unlicensed);
         }
         all
+    }
+
+    fn by_evaluation(&self, evaluation: Evaluation) -> Standing {
+        self.by_time(Grant {
+            holder: None,
+            expires: (evaluation.started + EVALUATION).date(),
+            members: EVALUATION_MEMBERS,
+        })
     }
 
     fn by_licence(&self, licence: &Licence) -> Standing {
@@ -173,8 +185,7 @@ impl Standing {
     }
 }
 
-/// Whether a node may join by any of the installation's standings: to start the evaluation takes nothing
-/// away. If not, the first one says why.
+/// Whether a node may join by any of the installation's standings. If not, the first one says why.
 pub fn admit(standings: &[Standing], is_known: bool, running: u32) -> Result<(), Refusal> {
     let mut answers = standings.iter().map(|standing| standing.admit(is_known, running));
     let first = answers.next().unwrap_or(Err(Refusal::Unlicensed));

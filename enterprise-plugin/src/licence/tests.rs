@@ -163,6 +163,26 @@ fn to_start_the_evaluation_takes_nothing_away() {
 }
 
 #[test]
+fn an_evaluation_adds_nothing_to_a_licence_that_holds_and_nothing_for_good() {
+    let now = datetime!(2026-06-01 00:00 UTC);
+    let small = Licence { members: 2, ..licence() };
+    let with = |days, now| Situation {
+        licence: Some(small.clone()),
+        evaluation: Some(Evaluation { started: now - Duration::days(days) }),
+        ..at(now)
+    };
+    let full = Err(Refusal::Full { allowed: 2, running: 2 });
+    for days in [1, 40, 100] {
+        let holds = with(days, now);
+        assert!(matches!(holds.standing(), Standing::Holds(Grant { holder: Some(_), .. })));
+        assert_eq!(admit(&holds.standings(), true, 2), full, "{days} days");
+    }
+    for late in [datetime!(2027-01-12 00:00 UTC), datetime!(2027-02-20 00:00 UTC)] {
+        assert_eq!(admit(&with(100, late).standings(), true, 2), full, "{late}");
+    }
+}
+
+#[test]
 fn setting_the_clock_back_gains_nothing() {
     let late = datetime!(2027-03-01 00:00 UTC);
     let back = Situation { now: datetime!(2026-06-01 00:00 UTC), latest: late, ..at(late) };

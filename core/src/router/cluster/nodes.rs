@@ -382,6 +382,10 @@ impl Nodes {
         if let Some(known) = known {
             return known;
         }
+        if gone.is_empty() {
+            // It would only take the place of one of whom there is something to tell.
+            return gone;
+        }
         if remembered.len() == MAX_LOST {
             remembered.pop_front();
         }

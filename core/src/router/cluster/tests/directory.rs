@@ -82,6 +82,19 @@ async fn a_gap_is_mended_by_the_whole_directory() {
 }
 
 #[tokio::test]
+async fn a_directory_that_comes_late_changes_nothing() {
+    let (town, [one, two]) = Town::new().await;
+    let first = one.bind("juliet/first");
+    town.carry().await;
+    let (seq, sessions) = one.nodes.directory();
+    one.end(first, Vec::new()).await;
+    let _second = one.bind("juliet/second");
+    town.carry().await;
+    let next = two.nodes.replace(one.node, seq, &sessions);
+    assert_eq!((next, two.sessions("juliet")), (seq + 3, vec!["second:0:@1".to_owned()]));
+}
+
+#[tokio::test]
 async fn changes_that_come_twice_do_no_harm() {
     let (town, [one, two]) = Town::new().await;
     let juliet = one.bind("juliet/balcony");

@@ -342,6 +342,22 @@ async fn the_contacts_of_a_lost_nodes_users_learn_of_it() {
 }
 
 #[tokio::test]
+async fn runs_without_sessions_take_no_place_among_those_to_be_told_of() {
+    let (town, [one, two]) = Town::new().await;
+    befriend(&town, &one, "romeo", "juliet").await;
+    let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
+    town.carry().await;
+    envelopes(&romeo);
+    town.lose(&two);
+    one.nodes.drop_node(two.node, false).await;
+    for id in 10..20 {
+        one.nodes.drop_node(Node { id, incarnation: 1 }, true).await;
+    }
+    one.nodes.drop_node(two.node, true).await;
+    assert_eq!(presences(&romeo), ["juliet/y unavailable"]);
+}
+
+#[tokio::test]
 async fn who_is_back_before_it_is_told_does_not_become_unavailable() {
     let (town, [one, two]) = Town::new().await;
     befriend(&town, &one, "romeo", "juliet").await;
