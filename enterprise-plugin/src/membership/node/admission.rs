@@ -41,11 +41,6 @@ impl Terms {
         Terms { standings, me, may_found }
     }
 
-    /// What this node tells of itself.
-    pub fn me(&self) -> &About {
-        &self.me
-    }
-
     /// Whether this node, as `me`, may join the view of `snapshot`. Members of it that are silent take no
     /// place: they are still to be removed.
     pub fn admits_me(&self, me: Member, snapshot: &Snapshot) -> Result<(), NotAdmitted> {

@@ -95,6 +95,15 @@ async fn what_is_for_a_node_that_is_gone_is_stored_at_once() {
     assert_eq!(town.stored().await.len(), 1);
 }
 
+/// Two nodes, a session on the second, and what the first one knows of it.
+async fn known() -> (Town, [Site; 2], Session, Entry) {
+    let (town, [one, two]) = Town::new().await;
+    let juliet = two.online("juliet/y").await;
+    town.carry().await;
+    let known = one.registry.resource(HostId::FIRST, "juliet", "y").expect("she is known");
+    (town, [one, two], juliet, known)
+}
+
 /// A message on its way to a session that somebody looked for before.
 fn late(known: &Entry) -> Envelope {
     let message = stanza(&chat("juliet@hearth.example/y", "hi"));
@@ -104,10 +113,7 @@ fn late(known: &Entry) -> Envelope {
 
 #[tokio::test]
 async fn what_is_sent_after_its_node_was_dropped_goes_elsewhere() {
-    let (town, [one, two]) = Town::new().await;
-    let _juliet = two.online("juliet/y").await;
-    town.carry().await;
-    let known = one.registry.resource(HostId::FIRST, "juliet", "y").expect("she is known");
+    let (town, [one, two], _juliet, known) = known().await;
     // The carrier takes more until it is told.
     one.nodes.drop_node(two.node, false).await;
     let mut out = Out::default();
@@ -119,10 +125,7 @@ async fn what_is_sent_after_its_node_was_dropped_goes_elsewhere() {
 
 #[tokio::test]
 async fn what_is_sent_after_its_own_node_has_left_goes_elsewhere() {
-    let (town, [one, two]) = Town::new().await;
-    let _juliet = two.online("juliet/y").await;
-    town.carry().await;
-    let known = one.registry.resource(HostId::FIRST, "juliet", "y").expect("she is known");
+    let (_town, [one, two], _juliet, known) = known().await;
     let (cuts, carrier) = (one.nodes.outbox.cuts(), one.nodes.cluster());
     one.nodes.left();
     let Entry::Remote(session) = &known else { panic!("she is elsewhere") };

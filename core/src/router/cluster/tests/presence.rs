@@ -326,30 +326,30 @@ async fn of_two_changes_on_two_nodes_every_client_ends_with_the_last() {
     }
 }
 
-#[tokio::test]
-async fn the_contacts_of_a_lost_nodes_users_learn_of_it() {
+/// Romeo is on one node, and the other one, with his friend Juliet, is lost: whoever was to tell it has gone
+/// before he did.
+async fn losing_juliet() -> (Town, [Site; 2], Session) {
     let (town, [one, two]) = Town::new().await;
     befriend(&town, &one, "romeo", "juliet").await;
     let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
     town.carry().await;
     envelopes(&romeo);
     town.lose(&two);
-    // Whoever was to tell it has gone before he did.
     one.nodes.drop_node(two.node, false).await;
     assert!(presences(&romeo).is_empty());
+    (town, [one, two], romeo)
+}
+
+#[tokio::test]
+async fn the_contacts_of_a_lost_nodes_users_learn_of_it() {
+    let (_town, [one, two], romeo) = losing_juliet().await;
     one.nodes.drop_node(two.node, true).await;
     assert_eq!(presences(&romeo), ["juliet/y unavailable"]);
 }
 
 #[tokio::test]
 async fn runs_without_sessions_take_no_place_among_those_to_be_told_of() {
-    let (town, [one, two]) = Town::new().await;
-    befriend(&town, &one, "romeo", "juliet").await;
-    let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
-    town.carry().await;
-    envelopes(&romeo);
-    town.lose(&two);
-    one.nodes.drop_node(two.node, false).await;
+    let (_town, [one, two], romeo) = losing_juliet().await;
     for id in 10..20 {
         one.nodes.drop_node(Node { id, incarnation: 1 }, true).await;
     }
@@ -359,12 +359,7 @@ async fn runs_without_sessions_take_no_place_among_those_to_be_told_of() {
 
 #[tokio::test]
 async fn who_is_back_before_it_is_told_does_not_become_unavailable() {
-    let (town, [one, two]) = Town::new().await;
-    befriend(&town, &one, "romeo", "juliet").await;
-    let (romeo, _juliet) = (one.online("romeo/x").await, two.online("juliet/y").await);
-    town.carry().await;
-    town.lose(&two);
-    one.nodes.drop_node(two.node, false).await;
+    let (_town, [one, two], romeo) = losing_juliet().await;
     let _back = one.online("juliet/y").await;
     envelopes(&romeo);
     one.nodes.drop_node(two.node, true).await;
